@@ -149,8 +149,8 @@ class Proxy:
                 return
             body = f"the sandbox has no way out to '{target}': only {HOST} is served here\n".encode()
             writer.write(
-                b"HTTP/1.1 403 Forbidden: the sandbox serves only public.ecr.aws\r\nContent-Type: text/plain\r\nConnection: close\r\n"
-                b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+                b"HTTP/1.1 403 Forbidden: the sandbox serves only public.ecr.aws\r\nConnection: close\r\n"
+                b"Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
             )
             await writer.drain()
         writer.close()

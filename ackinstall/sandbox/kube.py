@@ -1,0 +1,69 @@
+"""How the sandbox's own programs talk to its API server: a client, and a live copy of one resource."""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config import load_kube_config
+from kubernetes.dynamic import DynamicClient
+
+Json = dict[str, Any]
+FAILURES = (ApiException, urllib3.exceptions.HTTPError)
+RETRY_SECONDS = 0.5
+log = logging.getLogger(__name__)
+
+
+def connect(kubeconfig: str, cache: Path) -> DynamicClient:
+    """Return a client for the kubeconfig file; what the server offers is remembered in the file `cache`.
+
+    A proxy in the environment is for the way out of the sandbox, so it is not used.
+    """
+    configuration = Configuration()
+    load_kube_config(kubeconfig, client_configuration=configuration)
+    configuration.proxy = None
+    return DynamicClient(ApiClient(configuration), cache_file=str(cache))
+
+
+class Informer:
+    """A live copy of all objects of one resource: a list, then a watch, and again when the watch breaks."""
+
+    def __init__(self, resource: Any, changed: Callable[[], None]) -> None:  # noqa: ANN401 (kubernetes has no types)
+        self._resource = resource
+        self._changed = changed
+        self._objects: dict[str, Json] = {}
+        self._stop = threading.Event()
+        self.synced = threading.Event()
+
+    def objects(self) -> dict[str, Json]:
+        """Return the objects as they are now, by uid."""
+        return dict(self._objects)
+
+    def start(self) -> None:
+        """Follow the resource in a thread of its own, until the program ends."""
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._follow()
+            except FAILURES as failure:
+                log.warning("cannot watch %s: %s", self._resource.name, failure)
+                self._stop.wait(RETRY_SECONDS)
+
+    def _follow(self) -> None:
+        listing = self._resource.get().to_dict()
+        self._objects = {item["metadata"]["uid"]: item for item in listing["items"]}
+        self.synced.set()
+        self._changed()
+        for event in self._resource.watch(resource_version=listing["metadata"]["resourceVersion"]):
+            item = event["raw_object"]
+            if event["type"] == "DELETED":
+                self._objects.pop(item["metadata"]["uid"], None)
+            else:
+                self._objects[item["metadata"]["uid"]] = item
+            self._changed()

@@ -1,0 +1,114 @@
+"""The Node object: one Linux machine that is always there while this program runs."""
+
+import logging
+import threading
+from datetime import UTC, datetime
+
+from kubernetes.dynamic import DynamicClient
+
+from ackinstall.sandbox.kube import FAILURES, Json
+
+ADDRESS = "127.0.0.1"
+NAMESPACE = "kube-node-lease"
+LEASE_SECONDS = 40  # the kubelet's default, which it renews in a quarter of that time
+MANAGER = "sandbox-node"
+log = logging.getLogger(__name__)
+
+
+def node_name(region: str) -> str:
+    """Return the node's name, as EC2 makes one of a private address."""
+    return f"ip-{ADDRESS.replace('.', '-')}.{region}.compute.internal"
+
+
+def node_object(region: str) -> Json:
+    """Return the Node without its status."""
+    labels = {
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/hostname": node_name(region),
+        "node.kubernetes.io/instance-type": "m5.large",
+        "topology.kubernetes.io/region": region,
+        "topology.kubernetes.io/zone": f"{region}a",
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": node_name(region), "labels": labels},
+        "spec": {"providerID": f"aws:///{region}a/i-00000000000000000"},
+    }
+
+
+def node_status(port: int, version: str, *, ready: bool) -> Json:
+    """Return the Node's status; logs of its pods are served on the port."""
+    capacity = {"cpu": "2", "memory": "8Gi", "pods": "29", "ephemeral-storage": "80Gi"}
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    condition = {
+        "type": "Ready",
+        "status": "True" if ready else "Unknown",
+        "reason": "KubeletReady" if ready else "NodeStatusUnknown",
+        "message": "the sandbox's node is running" if ready else "the sandbox's node has stopped",
+        "lastHeartbeatTime": now,
+        "lastTransitionTime": now,
+    }
+    return {
+        "capacity": capacity,
+        "allocatable": capacity,
+        "conditions": [condition],
+        "addresses": [{"type": "InternalIP", "address": ADDRESS}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
+        "nodeInfo": {
+            "operatingSystem": "linux",
+            "architecture": "amd64",
+            "kubeletVersion": version,
+            "osImage": "ackinstall sandbox",
+            "containerRuntimeVersion": "process://1",
+            "kernelVersion": "",
+            "machineID": "",
+            "systemUUID": "",
+            "bootID": "",
+            "kubeProxyVersion": "",
+        },
+    }
+
+
+def write_status(client: DynamicClient, region: str, port: int, *, ready: bool) -> None:
+    """Create the Node where it is missing, and say whether it is ready."""
+    nodes = client.resources.get(api_version="v1", kind="Node")
+    client.server_side_apply(
+        nodes, body=node_object(region), name=node_name(region), field_manager=MANAGER, force_conflicts=True
+    )
+    version = client.version["kubernetes"]["gitVersion"]
+    nodes.status.patch(
+        body={"status": node_status(port, version, ready=ready)},
+        name=node_name(region),
+        content_type="application/merge-patch+json",
+    )
+
+
+def renew_lease(client: DynamicClient, region: str, stop: threading.Event) -> None:
+    """Renew the node's lease until the event is set."""
+    leases = client.resources.get(api_version="coordination.k8s.io/v1", kind="Lease")
+    while True:
+        lease = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": node_name(region), "namespace": NAMESPACE},
+            "spec": {
+                "holderIdentity": node_name(region),
+                "leaseDurationSeconds": LEASE_SECONDS,
+                "renewTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            },
+        }
+        try:
+            client.server_side_apply(
+                leases,
+                body=lease,
+                name=node_name(region),
+                namespace=NAMESPACE,
+                field_manager=MANAGER,
+                force_conflicts=True,
+            )
+        except FAILURES as failure:
+            log.warning("cannot renew the node's lease: %s", failure)
+        if stop.wait(LEASE_SECONDS / 4):
+            return
