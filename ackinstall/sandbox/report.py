@@ -1,0 +1,112 @@
+"""How a sandbox is, as data and as text, and what its processes wrote."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import TypedDict
+
+from ackinstall.errors import AckinstallError
+from ackinstall.sandbox.layout import Layout, Sandbox
+from ackinstall.sandbox.supervisor import running
+
+_LOOK_EVERY = 0.2  # seconds between two looks at a growing log
+
+
+class ProcessState(TypedDict):
+    """One process: `pid` 0 when it is down, `memory` in bytes with its children, `port` 0 for none."""
+
+    name: str
+    up: bool
+    pid: int
+    port: int
+    memory: int
+
+
+class State(TypedDict):
+    """One sandbox; `up` when all of its processes are."""
+
+    name: str
+    up: bool
+    cluster: str
+    region: str
+    account: str
+    aws: str
+    endpoint: str
+    issuer: str
+    directory: str
+    processes: list[ProcessState]
+
+
+def state(sandbox: Sandbox) -> State:
+    """Look how the sandbox is."""
+    there = running(sandbox.layout)
+    rows: list[ProcessState] = []
+    for name in sandbox.processes:
+        seen = there.get(name)
+        rows.append(
+            {
+                "name": name,
+                "up": seen is not None,
+                "pid": seen.pid if seen else 0,
+                "port": sandbox.ports.get(name, 0),
+                "memory": seen.memory if seen else 0,
+            }
+        )
+    return {
+        "name": sandbox.name,
+        "up": all(row["up"] for row in rows),
+        "cluster": sandbox.name,
+        "region": sandbox.region,
+        "account": sandbox.account,
+        "aws": sandbox.aws_url,
+        "endpoint": sandbox.endpoint,
+        "issuer": sandbox.issuer,
+        "directory": str(sandbox.layout.directory),
+        "processes": rows,
+    }
+
+
+def as_json(state: State) -> str:
+    """Return the state as one JSON object."""
+    return json.dumps(state, indent=2)
+
+
+def as_text(state: State) -> str:
+    """Return the state as lines for a person."""
+    lines = [
+        f"sandbox '{state['name']}' is {'up' if state['up'] else 'not whole'}",
+        f"  cluster     {state['cluster']} in {state['region']}, account {state['account']}",
+        f"  AWS         {state['aws']}",
+        f"  Kubernetes  {state['endpoint']}",
+        f"  files       {state['directory']}",
+        "",
+        f"  {'PROCESS':<25}{'STATE':<7}{'PID':>8}{'PORT':>8}{'MEMORY':>9}",
+    ]
+    for row in state["processes"]:
+        word = "up" if row["up"] else "down"
+        numbers = f"{row['pid'] or '-':>8}{row['port'] or '-':>8}"
+        lines.append(f"  {row['name']:<25}{word:<7}{numbers}{row['memory'] // 2**20:>6} MB")
+    return "\n".join(lines)
+
+
+def logs(name: str) -> list[str]:
+    """Return the names of the parts that have a log."""
+    return sorted(path.stem for path in Layout.of(name).logs.glob("*.log"))
+
+
+def log(name: str, part: str, *, follow: bool) -> Iterator[str]:
+    """Yield the log of a part, and with `follow` what is added to it; raise AckinstallError for no such part."""
+    parts = logs(name)
+    if part not in parts:
+        known = (
+            f"there are: {', '.join(parts)}"
+            if parts
+            else f"start it with `ackinstall sandbox up --name {name}`"
+        )
+        raise AckinstallError("no-such-log", f"sandbox '{name}' has no log of a part '{part}'", known)
+    path = Layout.of(name).log(part)
+    with path.open(errors="replace") as file:
+        yield file.read()
+        while follow and path.exists():
+            time.sleep(_LOOK_EVERY)
+            yield file.read()

@@ -1,0 +1,199 @@
+"""Starts the processes of a sandbox, finds what runs of it, and stops it.
+
+A process belongs to a sandbox when its environment carries the mark of the sandbox's folder, which children
+inherit. Nothing else is written down about processes: what runs is looked up, so a process id that now
+belongs to another program is never touched, and a process that was started by a killed starter is found.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import psutil
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from ackinstall.errors import AckinstallError
+from ackinstall.sandbox.layout import Layout, Sandbox
+from ackinstall.sandbox.processes import Process
+from ackinstall.sandbox.progress import Progress
+
+_MARK = "ACKINSTALL_SANDBOX_DIRECTORY"
+_PART = "ACKINSTALL_SANDBOX_PART"
+_LOOK_EVERY = 0.05  # seconds
+_READY_WITHIN = 120.0  # seconds, for all processes together
+_STOPS_WITHIN = 4.0  # seconds that a process has to end by itself
+_LOG_LINES = 8
+
+
+@dataclass(frozen=True)
+class Running:
+    """A part of a sandbox that runs: its first process, and the memory in bytes of it and its children."""
+
+    pid: int
+    since: float  # seconds since the epoch
+    memory: int
+
+
+def running(layout: Layout) -> dict[str, Running]:
+    """Return what runs of the sandbox, by part."""
+    parts: dict[str, list[Running]] = {}
+    for process, part in _marked(layout.directory):
+        try:
+            with process.oneshot():
+                seen = Running(process.pid, process.create_time(), process.memory_info().rss)
+        except psutil.Error:
+            continue
+        parts.setdefault(part, []).append(seen)
+    return {part: _together(members) for part, members in parts.items()}
+
+
+def is_up(sandbox: Sandbox | None) -> bool:
+    """Tell whether the sandbox came up and each of its processes is still there."""
+    return sandbox is not None and set(sandbox.processes) <= running(sandbox.layout).keys()
+
+
+def start(rows: Sequence[Process], layout: Layout, environment: dict[str, str], progress: Progress) -> None:
+    """Start each row once what it needs is ready, side by side; return when all are ready.
+
+    Raises AckinstallError when one ends or is not ready in time; the caller cleans up.
+    """
+    by_name = {row.name: row for row in rows}
+    graph = TopologicalSorter({row.name: [need for need in row.needs if need in by_name] for row in rows})
+    graph.prepare()
+    waiting: dict[str, subprocess.Popen[bytes]] = {}
+    since = time.monotonic()
+
+    def look() -> bool:
+        for name in graph.get_ready():
+            waiting[name] = _spawn(by_name[name], layout, environment)
+        for name, child in list(waiting.items()):
+            if child.poll() is not None:
+                raise _ended(name, child.returncode, layout)
+            if by_name[name].ready():
+                del waiting[name]
+                graph.done(name)
+                progress.took(f"{name} is ready", since)
+        return graph.is_active()
+
+    look_again = Retrying(
+        retry=retry_if_result(bool), wait=wait_fixed(_LOOK_EVERY), stop=stop_after_delay(_READY_WITHIN)
+    )
+    try:
+        look_again(look)
+    except RetryError:
+        late = ", ".join(f"'{name}'" for name in waiting)
+        raise AckinstallError(
+            "sandbox-not-ready",
+            f"not ready after {_READY_WITHIN:.0f} s: {late}",
+            f"read `ackinstall sandbox logs {next(iter(waiting))} --name {layout.directory.name}`, then try again",
+        ) from None
+
+
+def stop(layout: Layout) -> int:
+    """End every process of the sandbox: asked first, then by force; return how many there were."""
+    seen: set[int] = set()
+    while members := [process for process, _ in _marked(layout.directory)]:
+        seen |= {process.pid for process in members}
+        for process in members:
+            _quietly(process.terminate)
+        _, alive = psutil.wait_procs(members, timeout=_STOPS_WITHIN)
+        for process in alive:
+            _quietly(process.kill)
+        psutil.wait_procs(alive, timeout=_STOPS_WITHIN)
+    return len(seen)
+
+
+def remove(layout: Layout) -> int:
+    """Stop the sandbox and delete its files; return how many processes there were."""
+    count = stop(layout)
+    shutil.rmtree(layout.directory, ignore_errors=True)
+    return count
+
+
+@contextmanager
+def lock(layout: Layout, progress: Progress) -> Iterator[None]:
+    """Be the only one who starts or stops this sandbox; makes its folder, which carries the lock.
+
+    The lock ends with its holder, however that ends.
+    """
+    while True:
+        layout.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(layout.directory, os.O_RDONLY)
+        try:
+            _wait_for(descriptor, layout, progress)
+            if not _is_still(layout.directory, descriptor):  # removed by the one we waited for
+                continue
+            yield
+            return
+        finally:
+            os.close(descriptor)
+
+
+def _wait_for(descriptor: int, layout: Layout, progress: Progress) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        progress.say(f"another command works on sandbox '{layout.directory.name}'; waiting for it")
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _is_still(directory: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(directory.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _spawn(row: Process, layout: Layout, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    marks = {_MARK: str(layout.directory), _PART: row.name}
+    with layout.log(row.name).open("ab") as log:
+        return subprocess.Popen(
+            row.argv,
+            cwd=layout.directory,
+            env={**environment, **row.environment, **marks},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _marked(directory: Path) -> list[tuple[psutil.Process, str]]:
+    """Return each process that carries the mark of this folder, with the part that it belongs to."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            environment = process.environ()
+        except (psutil.Error, OSError):
+            continue  # another user's, or gone meanwhile
+        if environment.get(_MARK) == str(directory):
+            found.append((process, environment.get(_PART, "")))
+    return found
+
+
+def _together(members: Sequence[Running]) -> Running:
+    first = min(members, key=lambda member: (member.since, member.pid))
+    return Running(first.pid, first.since, sum(member.memory for member in members))
+
+
+def _ended(name: str, code: int, layout: Layout) -> AckinstallError:
+    last = layout.log(name).read_text(errors="replace").splitlines()[-_LOG_LINES:]
+    return AckinstallError(
+        "sandbox-process-ended",
+        "\n  ".join([f"'{name}' ended with exit code {code}; its log ends with", *last]),
+        f"read all of it with `ackinstall sandbox logs {name} --name {layout.directory.name}`",
+    )
+
+
+def _quietly(send: Callable[[], None]) -> None:
+    try:
+        send()
+    except psutil.NoSuchProcess:
+        return
