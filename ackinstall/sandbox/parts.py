@@ -30,7 +30,7 @@ WAYS_OUT = (
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 
 
-class PartsMissing(AckinstallError):
+class PartsMissing(AckinstallError):  # noqa: N818 (says what is wrong, as its sisters do)
     """Programs are neither here nor can be made here."""
 
     def __init__(self, reasons: dict[str, str]) -> None:
@@ -152,7 +152,7 @@ def missing(names: Iterable[str]) -> dict[str, str]:
         if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
             reasons |= dict.fromkeys(layer, "is packed for Linux on x86_64 only")
         elif not installer:
-            reasons |= dict.fromkeys(layer, "needs uv or pip to be fetched")
+            reasons |= dict.fromkeys(layer, "needs uv or pip to be fetched (`pip install uv`)")
     return reasons
 
 

@@ -7,6 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+# In the environment of every process of a sandbox: its folder, and the process' name. Whoever starts a child
+# with an environment made anew passes these on, or the child is not found when the sandbox stops.
+MARKS = ("ACKINSTALL_SANDBOX_DIRECTORY", "ACKINSTALL_SANDBOX_PROCESS")
+
 
 @dataclass(frozen=True)
 class Process:

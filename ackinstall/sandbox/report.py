@@ -90,21 +90,21 @@ def as_text(state: State) -> str:
 
 
 def logs(name: str) -> list[str]:
-    """Return the names of the parts that have a log."""
-    return sorted(path.stem for path in Layout.of(name).logs.glob("*.log"))
+    """Return the names of the parts that have a log: processes, and services whose controller runs.
+
+    A controller's log is that of its newest pod; those of all pods are NAMESPACE_POD_CONTAINER.
+    """
+    return sorted(path.stem for path in Layout.of(name).logs.glob("*.log") if "_" not in path.stem)
 
 
 def log(name: str, part: str, *, follow: bool) -> Iterator[str]:
-    """Yield the log of a part, and with `follow` what is added to it; raise AckinstallError for no such part."""
-    parts = logs(name)
-    if part not in parts:
-        known = (
-            f"there are: {', '.join(parts)}"
-            if parts
-            else f"start it with `ackinstall sandbox up --name {name}`"
-        )
+    """Yield the log of a part, and with `follow` what is added; raise AckinstallError for no such log."""
+    layout = Layout.of(name)
+    path = layout.log(part)
+    if path.parent != layout.logs or not path.exists():
+        parts = logs(name)
+        known = f"there are: {', '.join(parts)}" if parts else f"run `ackinstall sandbox up --name {name}`"
         raise AckinstallError("no-such-log", f"sandbox '{name}' has no log of a part '{part}'", known)
-    path = Layout.of(name).log(part)
     with path.open(errors="replace") as file:
         yield file.read()
         while follow and path.exists():

@@ -21,11 +21,9 @@ from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wa
 
 from ackinstall.errors import AckinstallError
 from ackinstall.sandbox.layout import Layout, Sandbox
-from ackinstall.sandbox.processes import Process
+from ackinstall.sandbox.processes import MARKS, Process
 from ackinstall.sandbox.progress import Progress
 
-_MARK = "ACKINSTALL_SANDBOX_DIRECTORY"
-_PART = "ACKINSTALL_SANDBOX_PART"
 _LOOK_EVERY = 0.05  # seconds
 _READY_WITHIN = 120.0  # seconds, for all processes together
 _STOPS_WITHIN = 4.0  # seconds that a process has to end by itself
@@ -92,7 +90,7 @@ def start(rows: Sequence[Process], layout: Layout, environment: dict[str, str], 
         raise AckinstallError(
             "sandbox-not-ready",
             f"not ready after {_READY_WITHIN:.0f} s: {late}",
-            f"read `ackinstall sandbox logs {next(iter(waiting))} --name {layout.directory.name}`, then try again",
+            _see_log(next(iter(waiting)), layout),
         ) from None
 
 
@@ -152,7 +150,7 @@ def _is_still(directory: Path, descriptor: int) -> bool:
 
 
 def _spawn(row: Process, layout: Layout, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    marks = {_MARK: str(layout.directory), _PART: row.name}
+    marks = dict(zip(MARKS, (str(layout.directory), row.name), strict=True))
     with layout.log(row.name).open("ab") as log:
         return subprocess.Popen(
             row.argv,
@@ -168,13 +166,14 @@ def _spawn(row: Process, layout: Layout, environment: dict[str, str]) -> subproc
 def _marked(directory: Path) -> list[tuple[psutil.Process, str]]:
     """Return each process that carries the mark of this folder, with the part that it belongs to."""
     found = []
+    folder, name = MARKS
     for process in psutil.process_iter():
         try:
             environment = process.environ()
         except (psutil.Error, OSError):
             continue  # another user's, or gone meanwhile
-        if environment.get(_MARK) == str(directory):
-            found.append((process, environment.get(_PART, "")))
+        if environment.get(folder) == str(directory):
+            found.append((process, environment.get(name, "")))
     return found
 
 
@@ -188,7 +187,13 @@ def _ended(name: str, code: int, layout: Layout) -> AckinstallError:
     return AckinstallError(
         "sandbox-process-ended",
         "\n  ".join([f"'{name}' ended with exit code {code}; its log ends with", *last]),
-        f"read all of it with `ackinstall sandbox logs {name} --name {layout.directory.name}`",
+        _see_log(name, layout),
+    )
+
+
+def _see_log(name: str, layout: Layout) -> str:
+    return (
+        f"read the log with `ackinstall sandbox logs {name} --name {layout.directory.name}`, then try again"
     )
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from ackinstall.sandbox.kube import Json
 from ackinstall.sandbox.node import pods
 from ackinstall.sandbox.node.process import Command
+from ackinstall.sandbox.processes import MARKS
 
 # Nothing else of the starter's environment reaches a controller, least of all credentials and a proxy.
-PASSED_ON = ("PATH", "PYTHONPATH", "TMPDIR")
+PASSED_ON = ("PATH", "PYTHONPATH", "TMPDIR", *MARKS)
 
 
 @dataclass(frozen=True)
