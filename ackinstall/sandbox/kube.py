@@ -32,8 +32,14 @@ def connect(kubeconfig: str, cache: Path) -> DynamicClient:
 class Informer:
     """A live copy of all objects of one resource: a list, then a watch, and again when the watch breaks."""
 
-    def __init__(self, resource: Any, changed: Callable[[], None]) -> None:  # noqa: ANN401 (kubernetes has no types)
+    def __init__(
+        self,
+        resource: Any,  # noqa: ANN401 (kubernetes has no types)
+        changed: Callable[[], None],
+        namespace: str | None = None,
+    ) -> None:
         self._resource = resource
+        self._namespace = namespace
         self._changed = changed
         self._objects: dict[str, Json] = {}
         self._stop = threading.Event()
@@ -56,11 +62,12 @@ class Informer:
                 self._stop.wait(RETRY_SECONDS)
 
     def _follow(self) -> None:
-        listing = self._resource.get().to_dict()
+        listing = self._resource.get(namespace=self._namespace).to_dict()
         self._objects = {item["metadata"]["uid"]: item for item in listing["items"]}
         self.synced.set()
         self._changed()
-        for event in self._resource.watch(resource_version=listing["metadata"]["resourceVersion"]):
+        version = listing["metadata"]["resourceVersion"]
+        for event in self._resource.watch(namespace=self._namespace, resource_version=version):
             item = event["raw_object"]
             if event["type"] == "DELETED":
                 self._objects.pop(item["metadata"]["uid"], None)
