@@ -2,7 +2,7 @@
 
 import io
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from botocore import xform_name
@@ -19,6 +19,8 @@ from ackinstall.sandbox.aws.authenticate import Authenticator
 from ackinstall.sandbox.aws.call import Call
 from ackinstall.sandbox.aws.eks import ControlPlane, Eks
 from ackinstall.sandbox.aws.errors import AwsError, UnsupportedError
+from ackinstall.sandbox.aws.sagemaker_hosting import SageMakerHosting
+from ackinstall.sandbox.aws.sagemaker_jobs import SageMakerJobs
 from ackinstall.sandbox.aws.sts import Issuer, Sts
 
 _log = logging.getLogger(__name__)
@@ -32,11 +34,11 @@ Handler = Callable[[Call], Mapping[str, Any]]
 class Aws:
     """AWS for one account.
 
-    `corrections` has, by service, an object whose public methods are operations in snake case: they take
-    the call and return the result in the shape of the API reference, or raise AwsError.
+    `corrections` has, by service, objects whose public methods are operations in snake case: they take the
+    call and return the result in the shape of the API reference, or raise AwsError.
     """
 
-    def __init__(self, account: Account, corrections: Mapping[str, object], admin: Admin) -> None:
+    def __init__(self, account: Account, corrections: Mapping[str, Sequence[object]], admin: Admin) -> None:
         self._account = account
         self._corrections = corrections
         self._admin = admin
@@ -68,11 +70,11 @@ class Aws:
             return call.reply(AwsError("InternalFailure", "the sandbox failed; its log has the reason", 500))
 
     def _carry_out(self, call: Call) -> Response:
-        handler: Handler | None = getattr(
-            self._corrections.get(call.service), xform_name(call.operation), None
-        )
-        if handler is not None:
-            return call.reply(handler(call))
+        name = xform_name(call.operation)
+        for correction in self._corrections.get(call.service, ()):
+            handler: Handler | None = getattr(correction, name, None)
+            if handler is not None:
+                return call.reply(handler(call))
         try:
             return self._forward(call.request)
         except NotImplementedError:
@@ -106,7 +108,12 @@ class Sandbox:
         self._eks.add_cluster(cluster, control_plane)
         sts = Sts(account, Issuer(control_plane.issuer, service_account_key))
         admin = Admin(Authenticator(account, self._eks, cluster))
-        self.application = Aws(account, {"eks": self._eks, "sts": sts}, admin)
+        corrections = {
+            "eks": (self._eks,),
+            "sts": (sts,),
+            "sagemaker": (SageMakerJobs(account), SageMakerHosting(account)),
+        }
+        self.application = Aws(account, corrections, admin)
 
     def administrator(self) -> dict[str, str]:
         """Make the user who may do everything, here and in the cluster; the result is its access key."""
