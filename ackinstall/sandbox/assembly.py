@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import ackinstall
@@ -20,7 +20,8 @@ from ackinstall.sandbox.processes import Process, answers, exists
 from ackinstall.sandbox.progress import Progress
 
 PUBLIC = "public"
-_PORTS = ("etcd", "kube-apiserver", "kube-controller-manager", "aws", "registry", "webhook")
+_PORTS = ("etcd", "kube-apiserver", "kube-controller-manager", "aws", "registry", "node")
+_MEMBERS = ("etcd", "kube-apiserver", "kube-controller-manager", "aws", "node")
 _PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "helm", "kubectl")
 _STAND_IN_CHARTS = Path(__file__).parent / "charts"
 _SCALING = "ackinstall.sandbox.autoscaling"
@@ -78,7 +79,7 @@ def existing(name: str) -> Sandbox:
 def down(name: str, progress: Progress) -> int:
     """Take the sandbox down; return how many processes it had."""
     layout = Layout.of(name)
-    if not layout.directory.exists() and not supervisor.running(layout):
+    if not supervisor.is_left(layout):
         existing(name)
     with supervisor.lock(layout, progress):
         return supervisor.remove(layout)
@@ -142,7 +143,7 @@ def processes(sandbox: Sandbox, wishes: Wishes, found: Mapping[str, Found]) -> l
 
 def _start(wishes: Wishes, found: Mapping[str, Found], progress: Progress) -> Sandbox:
     since = time.monotonic()
-    members = ["etcd", "kube-apiserver", "kube-controller-manager", "aws", "node"]
+    members = [*_MEMBERS]
     if wishes.charts != PUBLIC:
         members.append("registry")
     major, minor, *_ = version_in(found["kube-apiserver"].version)
@@ -152,7 +153,7 @@ def _start(wishes: Wishes, found: Mapping[str, Found], progress: Progress) -> Sa
         issuer=control_plane.issuer(wishes.region, secrets.token_hex(16).upper()),
         kubernetes_version=f"{major}.{minor}",
         ports=free_ports(_PORTS),
-        processes=members,
+        processes=dict.fromkeys(members, 0),
     )
     layout = sandbox.layout
     layout.logs.mkdir()
@@ -163,7 +164,8 @@ def _start(wishes: Wishes, found: Mapping[str, Found], progress: Progress) -> Sa
     for name in ("aws-config", "aws-credentials"):
         layout.file(name).touch(mode=0o600)
     control_plane.write_files(sandbox)
-    supervisor.start(processes(sandbox, wishes, found), layout, _inherited(), progress)
+    started = supervisor.start(processes(sandbox, wishes, found), layout, _inherited(), progress)
+    sandbox = replace(sandbox, processes=started)
     sandbox.save()
     progress.took(f"sandbox '{sandbox.name}' is up", since)
     return sandbox
@@ -247,14 +249,14 @@ def _node(sandbox: Sandbox, controllers: Mapping[str, str]) -> Process:
         certificate=pair.certificate,
         key=pair.key,
         ca=layout.authority,
-        webhook_port=sandbox.ports["webhook"],
+        webhook_port=sandbox.ports["node"],
         ready=ready,
     )
     runs = [
         word for service, command in controllers.items() for word in ("--controller", f"{service}={command}")
     ]
     return Process(
-        "node", (*argv, *runs), exists(ready), needs=("kube-apiserver",), port=sandbox.ports["webhook"]
+        "node", (*argv, *runs), exists(ready), needs=("kube-apiserver",), port=sandbox.ports["node"]
     )
 
 

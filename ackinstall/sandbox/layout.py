@@ -114,7 +114,7 @@ class Sandbox:
     issuer: str
     kubernetes_version: str  # "1.36"
     ports: dict[str, int]  # by what listens
-    processes: list[str]
+    processes: dict[str, int]  # process ids, 0 before the start
     account: str = ACCOUNT
 
     @property

@@ -30,7 +30,7 @@ WAYS_OUT = (
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 
 
-class PartsMissing(AckinstallError):  # noqa: N818 (says what is wrong, as its sisters do)
+class PartsMissing(AckinstallError):
     """Programs are neither here nor can be made here."""
 
     def __init__(self, reasons: dict[str, str]) -> None:

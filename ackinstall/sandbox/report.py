@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from ackinstall.errors import AckinstallError
 from ackinstall.sandbox.layout import Layout, Sandbox
-from ackinstall.sandbox.supervisor import running
+from ackinstall.sandbox.supervisor import memory as memory_of
 
 _LOOK_EVERY = 0.2  # seconds between two looks at a growing log
 
@@ -39,19 +39,17 @@ class State(TypedDict):
 
 def state(sandbox: Sandbox) -> State:
     """Look how the sandbox is."""
-    there = running(sandbox.layout)
-    rows: list[ProcessState] = []
-    for name in sandbox.processes:
-        seen = there.get(name)
-        rows.append(
-            {
-                "name": name,
-                "up": seen is not None,
-                "pid": seen.pid if seen else 0,
-                "port": sandbox.ports.get(name, 0),
-                "memory": seen.memory if seen else 0,
-            }
-        )
+    memory = memory_of(sandbox)
+    rows: list[ProcessState] = [
+        {
+            "name": name,
+            "up": name in memory,
+            "pid": pid if name in memory else 0,
+            "port": sandbox.ports.get(name, 0),
+            "memory": memory.get(name, 0),
+        }
+        for name, pid in sandbox.processes.items()
+    ]
     return {
         "name": sandbox.name,
         "up": all(row["up"] for row in rows),

@@ -12,7 +12,6 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -30,35 +29,34 @@ _STOPS_WITHIN = 4.0  # seconds that a process has to end by itself
 _LOG_LINES = 8
 
 
-@dataclass(frozen=True)
-class Running:
-    """A part of a sandbox that runs: its first process, and the memory in bytes of it and its children."""
-
-    pid: int
-    since: float  # seconds since the epoch
-    memory: int
-
-
-def running(layout: Layout) -> dict[str, Running]:
-    """Return what runs of the sandbox, by part."""
-    parts: dict[str, list[Running]] = {}
-    for process, part in _marked(layout.directory):
+def memory(sandbox: Sandbox) -> dict[str, int]:
+    """Return the bytes of memory of each process that is up, with its children."""
+    taken: dict[str, int] = {}
+    alive: set[str] = set()
+    for process, name in _marked(sandbox.layout.directory):
         try:
-            with process.oneshot():
-                seen = Running(process.pid, process.create_time(), process.memory_info().rss)
+            taken[name] = taken.get(name, 0) + process.memory_info().rss
         except psutil.Error:
             continue
-        parts.setdefault(part, []).append(seen)
-    return {part: _together(members) for part, members in parts.items()}
+        if process.pid == sandbox.processes.get(name):
+            alive.add(name)
+    return {name: size for name, size in taken.items() if name in alive}
 
 
 def is_up(sandbox: Sandbox | None) -> bool:
     """Tell whether the sandbox came up and each of its processes is still there."""
-    return sandbox is not None and set(sandbox.processes) <= running(sandbox.layout).keys()
+    return sandbox is not None and memory(sandbox).keys() == sandbox.processes.keys()
 
 
-def start(rows: Sequence[Process], layout: Layout, environment: dict[str, str], progress: Progress) -> None:
-    """Start each row once what it needs is ready, side by side; return when all are ready.
+def is_left(layout: Layout) -> bool:
+    """Tell whether anything of a sandbox is there: files or processes."""
+    return layout.directory.exists() or bool(_marked(layout.directory))
+
+
+def start(
+    rows: Sequence[Process], layout: Layout, environment: dict[str, str], progress: Progress
+) -> dict[str, int]:
+    """Start each row once what it needs is ready, side by side; return the process ids when all are ready.
 
     Raises AckinstallError when one ends or is not ready in time; the caller cleans up.
     """
@@ -66,11 +64,13 @@ def start(rows: Sequence[Process], layout: Layout, environment: dict[str, str], 
     graph = TopologicalSorter({row.name: [need for need in row.needs if need in by_name] for row in rows})
     graph.prepare()
     waiting: dict[str, subprocess.Popen[bytes]] = {}
+    started: dict[str, int] = {}
     since = time.monotonic()
 
     def look() -> bool:
         for name in graph.get_ready():
             waiting[name] = _spawn(by_name[name], layout, environment)
+            started[name] = waiting[name].pid
         for name, child in list(waiting.items()):
             if child.poll() is not None:
                 raise _ended(name, child.returncode, layout)
@@ -92,6 +92,7 @@ def start(rows: Sequence[Process], layout: Layout, environment: dict[str, str], 
             f"not ready after {_READY_WITHIN:.0f} s: {late}",
             _see_log(next(iter(waiting)), layout),
         ) from None
+    return started
 
 
 def stop(layout: Layout) -> int:
@@ -175,11 +176,6 @@ def _marked(directory: Path) -> list[tuple[psutil.Process, str]]:
         if environment.get(folder) == str(directory):
             found.append((process, environment.get(name, "")))
     return found
-
-
-def _together(members: Sequence[Running]) -> Running:
-    first = min(members, key=lambda member: (member.since, member.pid))
-    return Running(first.pid, first.since, sum(member.memory for member in members))
 
 
 def _ended(name: str, code: int, layout: Layout) -> AckinstallError:
