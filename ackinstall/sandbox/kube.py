@@ -29,6 +29,12 @@ def connect(kubeconfig: str, cache: Path) -> DynamicClient:
     return DynamicClient(ApiClient(configuration), cache_file=str(cache))
 
 
+def apply(client: DynamicClient, item: Json, manager: str) -> None:
+    """Make the object be as said, whatever there was before (server-side apply)."""
+    resource = client.resources.get(api_version=item["apiVersion"], kind=item["kind"])
+    client.server_side_apply(resource, body=item, field_manager=manager, force_conflicts=True)
+
+
 class Informer:
     """A live copy of all objects of one resource: a list, then a watch, and again when the watch breaks."""
 

@@ -1,7 +1,6 @@
 """The stand-in controller as a program. It takes the flags of ACK's controllers, and ignores most of them."""
 
 import argparse
-import json
 import logging
 import os
 import sys
@@ -12,7 +11,7 @@ from functools import cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -28,23 +27,11 @@ from ackinstall.sandbox.kube import Informer, Json, connect
 if TYPE_CHECKING:
     from types_boto3_application_autoscaling import ApplicationAutoScalingClient as Client
 
-SERVICE = "applicationautoscaling"
 NO_REGION = (
     "unable to start service controller as AWS region is missing. "
     "Please pass --aws-region flag or set AWS_REGION environment variable"
 )
 log = logging.getLogger("setup")
-
-
-class JsonLines(logging.Formatter):
-    """Log lines as ACK's controllers write them."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return one line of JSON."""
-        line = {"level": record.levelname.lower(), "ts": self.formatTime(record), "logger": record.name}
-        line |= {"msg": record.getMessage(), "aws.service": SERVICE}
-        error = {"error": self.formatException(record.exc_info)} if record.exc_info else {}
-        return json.dumps(line | error)
 
 
 class Health(BaseHTTPRequestHandler):
@@ -99,7 +86,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def stop(reason: str) -> None:
+def stop(reason: str) -> NoReturn:
     """Say why the controller cannot start, and end."""
     log.error("Unable to create controller manager: %s", reason)
     sys.exit(1)
@@ -111,10 +98,9 @@ def account(options: argparse.Namespace) -> str:
         "sts", region_name=options.aws_region, endpoint_url=options.aws_identity_endpoint_url or None
     )
     try:
-        return sts.get_caller_identity()["Account"]
+        return str(sts.get_caller_identity()["Account"])
     except (BotoCoreError, ClientError) as error:
         stop(f"unable to determine account info: unable to get caller identity: {explain(error)[1]}")
-        raise
 
 
 def serve_health(address: str) -> None:
@@ -132,7 +118,8 @@ def work(options: argparse.Namespace, cluster: DynamicClient, wake: threading.Ev
     @cache
     def client(region: str) -> "Client":
         endpoint = options.aws_endpoint_url or None
-        return boto3.client("application-autoscaling", region_name=region, endpoint_url=endpoint)
+        made: Client = boto3.client("application-autoscaling", region_name=region, endpoint_url=endpoint)
+        return made
 
     def annotations(namespace: str) -> Mapping[str, str]:
         found: Mapping[str, str] = namespaces.get(name=namespace).to_dict()["metadata"].get("annotations", {})
@@ -152,9 +139,8 @@ def work(options: argparse.Namespace, cluster: DynamicClient, wake: threading.Ev
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the controller until it is ended."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     options, wake = parse(arguments), threading.Event()
     log.info("initializing service controller")
     with tempfile.TemporaryDirectory() as scratch:
@@ -163,7 +149,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             parts = work(options, cluster, wake)
         except (ApiException, ResourceNotFoundError) as error:
             stop(f"if kind is a CRD, it should be installed before calling Start: {error}")
-            raise
     serve_health(options.healthz_addr)
     log.info("starting manager")
     run(parts, wake, options.reconcile_default_resync_seconds)

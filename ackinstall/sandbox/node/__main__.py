@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    machine.write_status(client, options.region, options.webhook_port, ready=True)
+    machine.register(client, options.region, options.webhook_port)
     threading.Thread(target=machine.renew_lease, args=(client, options.region, stop), daemon=True).start()
     kubelet.run(stop, options.ready.touch)
     with contextlib.suppress(*FAILURES):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from kubernetes.dynamic import DynamicClient
 
-from ackinstall.sandbox.kube import Json
+from ackinstall.sandbox.kube import Json, apply
+from ackinstall.sandbox.node.machine import MANAGER
 
 NAME = "pod-identity-webhook"
 PATH = "/mutate"
@@ -94,18 +95,10 @@ def register(client: DynamicClient, port: int, authority: Path) -> None:
             {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
         ],
     }
-    configurations = client.resources.get(
-        api_version="admissionregistration.k8s.io/v1", kind="MutatingWebhookConfiguration"
-    )
-    client.server_side_apply(
-        configurations,
-        body={
-            "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": "MutatingWebhookConfiguration",
-            "metadata": {"name": NAME},
-            "webhooks": [webhook],
-        },
-        name=NAME,
-        field_manager="sandbox-node",
-        force_conflicts=True,
-    )
+    item = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": NAME},
+        "webhooks": [webhook],
+    }
+    apply(client, item, MANAGER)

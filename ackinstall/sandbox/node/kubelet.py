@@ -18,7 +18,7 @@ from ackinstall.sandbox.node.process import Container
 
 TICK_SECONDS = 0.2
 HOLD_SECONDS = 1.0  # after the API server refused something for a pod
-END_SECONDS = 1.5  # for all processes to end with this program
+END_SECONDS = 1.0  # for all processes to end with this program
 RENEW_AT = 0.8  # of a token's life, as the kubelet does
 log = logging.getLogger(__name__)
 
@@ -177,7 +177,8 @@ class Kubelet:
         node = pod["spec"].get("nodeName")
         if not node and pods.fits(pod):
             self._bind(pod)
-        if node != self._node or pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}:
+        ended = pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
+        if node != self._node or (ended and "deletionTimestamp" not in pod["metadata"]):
             return
         if uid not in self._running:
             self._running[uid] = RunningPod(pod, self._client, self._settings)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from kubernetes.dynamic import DynamicClient
 
-from ackinstall.sandbox.kube import FAILURES, Json
+from ackinstall.sandbox.kube import FAILURES, Json, apply
 
 ADDRESS = "127.0.0.1"
 NAMESPACE = "kube-node-lease"
@@ -71,24 +71,26 @@ def node_status(port: int, version: str, *, ready: bool) -> Json:
     }
 
 
+def register(client: DynamicClient, region: str, port: int) -> None:
+    """Make the Node, ready."""
+    apply(client, node_object(region), MANAGER)
+    write_status(client, region, port, ready=True)
+
+
 def write_status(client: DynamicClient, region: str, port: int, *, ready: bool) -> None:
-    """Create the Node where it is missing, and say whether it is ready."""
-    nodes = client.resources.get(api_version="v1", kind="Node")
-    client.server_side_apply(
-        nodes, body=node_object(region), name=node_name(region), field_manager=MANAGER, force_conflicts=True
-    )
-    version = client.version["kubernetes"]["gitVersion"]
-    nodes.status.patch(
-        body={"status": node_status(port, version, ready=ready)},
+    """Say whether the Node is ready; does not wait long, as the API server may be ending too."""
+    client.resources.get(api_version="v1", kind="Node").status.patch(
+        body={"status": node_status(port, client.version["kubernetes"]["gitVersion"], ready=ready)},
         name=node_name(region),
         content_type="application/merge-patch+json",
+        _request_timeout=1,
     )
 
 
 def renew_lease(client: DynamicClient, region: str, stop: threading.Event) -> None:
     """Renew the node's lease until the event is set."""
-    leases = client.resources.get(api_version="coordination.k8s.io/v1", kind="Lease")
     while True:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         lease = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
@@ -96,18 +98,11 @@ def renew_lease(client: DynamicClient, region: str, stop: threading.Event) -> No
             "spec": {
                 "holderIdentity": node_name(region),
                 "leaseDurationSeconds": LEASE_SECONDS,
-                "renewTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+                "renewTime": now,
             },
         }
         try:
-            client.server_side_apply(
-                leases,
-                body=lease,
-                name=node_name(region),
-                namespace=NAMESPACE,
-                field_manager=MANAGER,
-                force_conflicts=True,
-            )
+            apply(client, lease, MANAGER)
         except FAILURES as failure:
             log.warning("cannot renew the node's lease: %s", failure)
         if stop.wait(LEASE_SECONDS / 4):

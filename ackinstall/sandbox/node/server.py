@@ -1,5 +1,6 @@
 """The node's HTTPS server: the pod identity webhook, and the logs that `kubectl logs` asks a kubelet for."""
 
+import contextlib
 import json
 import logging
 import ssl
@@ -79,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
         if not path.exists():
             return  # a pause container says nothing
         lines = int(query["tailLines"][0]) if "tailLines" in query else None
-        with path.open("rb") as file:
+        with path.open("rb") as file, contextlib.suppress(OSError):  # the reader may leave at any time
             for line in deque(file, maxlen=lines):
                 self.wfile.write(line)
             while query.get("follow") == ["true"]:
