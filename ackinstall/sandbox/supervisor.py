@@ -25,7 +25,7 @@ from ackinstall.sandbox.progress import Progress
 
 _LOOK_EVERY = 0.05  # seconds
 _READY_WITHIN = 120.0  # seconds, for all processes together
-_STOPS_WITHIN = 4.0  # seconds that a process has to end by itself
+_STOPS_WITHIN = 1.0  # seconds that a process has to end by itself; nothing of it is kept anyway
 _LOG_LINES = 8
 
 
