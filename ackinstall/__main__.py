@@ -1,0 +1,5 @@
+"""`python -m ackinstall`."""
+
+from ackinstall.cli import main
+
+main()

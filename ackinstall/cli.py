@@ -1,0 +1,476 @@
+"""The commands: they parse, confirm and pick exit codes; what happens is decided in the engine.
+
+`up` is the whole story: open the target, plan, show, confirm, lock, run, sum up. The other commands are the
+same list of resources, seen another way. Imports that cost time stand in the functions that need them.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ackinstall import __version__
+from ackinstall.errors import AckinstallError, Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from ackinstall.clients import Aws
+    from ackinstall.engine import Options, Progress
+    from ackinstall.report import Report
+    from ackinstall.resource import Change
+    from ackinstall.target import Choice, Target
+
+
+class Output(str, Enum):
+    """How a command answers."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class OutputsFormat(str, Enum):
+    """How `outputs` writes."""
+
+    ENV = "env"
+    JSON = "json"
+
+
+ClusterName = Annotated[str, typer.Option("--cluster", help="The EKS cluster's name.", metavar="NAME")]
+Region = Annotated[str | None, typer.Option(help="The cluster's region; default: the AWS configuration's.")]
+ProfileName = Annotated[
+    str,
+    typer.Option(
+        "--profile", help="What to install: a shipped profile's name, or a file.", metavar="NAME|FILE"
+    ),
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="Put a value over the profile's.", metavar="KEY=VALUE")
+]
+AwsProfile = Annotated[str | None, typer.Option(help="The AWS profile with the credentials.", metavar="NAME")]
+Kubeconfig = Annotated[
+    str | None,
+    typer.Option(help="Reach the cluster by this kubeconfig; default: by what EKS says.", metavar="FILE"),
+]
+Context = Annotated[str | None, typer.Option(help="The kubeconfig's context.", metavar="NAME")]
+OutputAs = Annotated[Output, typer.Option("--output", help="Text, or a stream of JSON lines.")]
+Timeout = Annotated[float | None, typer.Option(help="The longest wait for one object, in seconds.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Adopt = Annotated[bool, typer.Option("--adopt", help="Take over what exists, is not ours and differs.")]
+Upgrade = Annotated[
+    bool, typer.Option("--upgrade", help="Move charts to the newest version in the profile's range.")
+]
+DeleteData = Annotated[bool, typer.Option("--delete-data", help="Delete the bucket's objects too.")]
+Workers = Annotated[
+    int, typer.Option(help="How many objects are worked on side by side.", min=1, max=32, hidden=True)
+]
+
+app = typer.Typer(
+    name="ackinstall",
+    help="Install AWS Controllers for Kubernetes for Amazon SageMaker on an EKS cluster, and take them away again.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        app()
+    except AckinstallError as error:
+        sys.exit(error.exit_code)
+
+
+@app.callback()
+def _common(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks.", envvar="ACKINSTALL_DEBUG")
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["ACKINSTALL_DEBUG"] = "1"
+    if version:
+        typer.echo(f"ackinstall {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def up(
+    cluster: ClusterName,
+    region: Region = None,
+    profile: ProfileName = "",
+    set_: Settings = None,
+    yes: Yes = False,
+    adopt: Adopt = False,
+    upgrade: Upgrade = False,
+    aws_profile: AwsProfile = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    timeout: Timeout = None,
+    workers: Workers = 8,
+    output: OutputAs = Output.TEXT,
+) -> None:
+    """Install everything that is missing and mend what differs; a second run changes nothing."""
+    choice = _choice(cluster, profile, set_, kubeconfig, context, upgrade=upgrade)
+    with _reporting(output) as report, _opened(choice, aws_profile, region, present=True) as target:
+        options = _options(present=True, adopt=adopt, workers=workers, timeout=timeout)
+        changes = _plan(target, options)
+        report.plan(changes, _about(target))
+        _refuse(changes)
+        if _has_work(changes):
+            _confirm(f"install on the cluster '{cluster}'?", yes=yes, output=output)
+            _carry_out(changes, target, options, report)
+        _tell_installed(target, report)
+
+
+@app.command()
+def down(
+    cluster: ClusterName,
+    region: Region = None,
+    profile: ProfileName = "",
+    set_: Settings = None,
+    yes: Yes = False,
+    delete_data: DeleteData = False,
+    aws_profile: AwsProfile = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    timeout: Timeout = None,
+    workers: Workers = 8,
+    output: OutputAs = Output.TEXT,
+) -> None:
+    """Take back what `up` made, in the order that loses nothing; what is not ours stays."""
+    choice = _choice(cluster, profile, set_, kubeconfig, context, delete_data=delete_data)
+    with _reporting(output) as report, _opened(choice, aws_profile, region, present=False) as target:
+        options = _options(present=False, workers=workers, timeout=timeout)
+        changes = _plan(target, options)
+        report.plan(changes, _about(target))
+        _refuse(changes)
+        if _has_work(changes):
+            _confirm(f"remove all this from the cluster '{cluster}'?", yes=yes, output=output)
+            _carry_out(changes, target, options, report)
+        _tell_left(target, options, report)
+
+
+@app.command()
+def plan(
+    cluster: ClusterName,
+    region: Region = None,
+    profile: ProfileName = "",
+    set_: Settings = None,
+    down: Annotated[bool, typer.Option("--down", help="What `down` would do.")] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 4 when changes are pending.")] = False,
+    adopt: Adopt = False,
+    upgrade: Upgrade = False,
+    delete_data: DeleteData = False,
+    aws_profile: AwsProfile = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    output: OutputAs = Output.TEXT,
+) -> None:
+    """Show what `up` (or `down`) would do; changes nothing."""
+    choice = _choice(cluster, profile, set_, kubeconfig, context, upgrade=upgrade, delete_data=delete_data)
+    with _reporting(output) as report, _opened(choice, aws_profile, region, present=not down) as target:
+        changes = _plan(target, _options(present=not down, adopt=adopt))
+        report.plan(changes, _about(target))
+        _refuse(changes)
+        if exit_code and _has_work(changes):
+            raise typer.Exit(4)
+
+
+@app.command()
+def status(
+    cluster: ClusterName,
+    region: Region = None,
+    profile: ProfileName = "",
+    set_: Settings = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Look until all is well.")] = False,
+    aws_profile: AwsProfile = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    timeout: Timeout = 300,
+    output: OutputAs = Output.TEXT,
+) -> None:
+    """Show how the installation stands; exit 1 when something is missing, differs or is not ready."""
+    from ackinstall import board  # noqa: PLC0415
+
+    choice = _choice(cluster, profile, set_, kubeconfig, context)
+    with _reporting(output) as report, _opened(choice, aws_profile, region, present=True) as target:
+        options = _options(present=True)
+
+        def look() -> "board.Board":
+            return board.read(target, _plan(target, options))
+
+        found = board.watch(look, timeout or 0) if wait else look()
+        report.event("status", **found.data())
+        report.say(*found.text())
+        if not found.is_well:
+            raise typer.Exit(1)
+
+
+@app.command()
+def render(
+    cluster: Annotated[str, typer.Option("--cluster", help="The EKS cluster's name.", metavar="NAME")] = "",
+    region: Region = None,
+    profile: ProfileName = "",
+    set_: Settings = None,
+    to: Annotated[Path | None, typer.Option(help="Write files to this folder.", metavar="DIR")] = None,
+    installer_policy: Annotated[
+        bool,
+        typer.Option("--installer-policy", help="Print the IAM policy that `up` and `down` themselves need."),
+    ] = False,
+    aws_profile: AwsProfile = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    output: OutputAs = Output.TEXT,
+) -> None:
+    """Write what `up` would send: trust.json, policies, values.yaml and CRDs; changes nothing in AWS or EKS."""
+    from ackinstall import documents  # noqa: PLC0415
+
+    choice = _choice(cluster or "CLUSTER", profile, set_, kubeconfig, context)
+    files: Mapping[str, str]
+    with _reporting(output) as report:
+        if installer_policy:
+            files = {"installer-policy.json": documents.installer_policy(choice)}
+        elif not cluster:
+            raise UsageError("no-cluster", "no cluster is named", "add `--cluster NAME`")
+        else:
+            with _opened(choice, aws_profile, region, present=True) as target:
+                files = documents.files(target)
+        for name in documents.write(files, to) if to else []:
+            report.event("file", path=name)
+            report.say(name)
+        if not to:
+            report.event("render", files=files)
+            report.say(*documents.printed(files))
+
+
+@app.command()
+def outputs(
+    cluster: ClusterName,
+    region: Region = None,
+    profile: ProfileName = "",
+    set_: Settings = None,
+    format_: Annotated[
+        OutputsFormat, typer.Option("--format", help="Shell exports, or JSON.")
+    ] = OutputsFormat.ENV,
+    aws_profile: AwsProfile = None,
+) -> None:
+    """Print names and ARNs of the installation for other programs, under the tutorials' variable names."""
+    from ackinstall import documents  # noqa: PLC0415
+    from ackinstall.target import known  # noqa: PLC0415
+
+    choice = _choice(cluster, profile, set_, None, None)
+    with _reporting(Output.TEXT) as report:
+        chosen, found = known(choice, lambda: _login(aws_profile, region))
+        report.say(documents.outputs_text(documents.outputs(chosen, found), format_.value))
+
+
+@app.command()
+def profiles(
+    action: Annotated[str, typer.Argument(help="`list`, or `show`.")] = "list",
+    name: Annotated[str, typer.Argument(help="The profile to show.")] = "default",
+    output: OutputAs = Output.TEXT,
+) -> None:
+    """List the profiles that come with the program, or show one."""
+    from ackinstall import profile as reading  # noqa: PLC0415
+
+    with _reporting(output) as report:
+        if action not in ("list", "show"):
+            raise UsageError(
+                "unknown-action", f"there is no 'profiles {action}'", "run `ackinstall profiles show default`"
+            )
+        if action == "show":
+            text = reading.read(name)
+            report.event("profile", name=name, text=text)
+            report.say(text.rstrip())
+            return
+        for each, summary in reading.shipped().items():
+            report.event("profile", name=each, summary=summary)
+            report.say(f"{each:<16} {summary}")
+
+
+def _choice(
+    cluster: str,
+    profile: str,
+    settings: list[str] | None,
+    kubeconfig: str | None,
+    context: str | None,
+    *,
+    upgrade: bool = False,
+    delete_data: bool = False,
+) -> "Choice":
+    from ackinstall.target import Choice  # noqa: PLC0415
+
+    return Choice(
+        cluster=cluster,
+        profile=profile,
+        settings=tuple(settings or ()),
+        kubeconfig=kubeconfig,
+        context=context,
+        upgrade=upgrade,
+        delete_data=delete_data,
+    )
+
+
+@contextmanager
+def _reporting(output: Output) -> "Iterator[Report]":
+    """Print what goes wrong in the body, once, and end with its exit code."""
+    from ackinstall.errors import translate  # noqa: PLC0415
+    from ackinstall.report import Report  # noqa: PLC0415
+
+    report = Report(output.value)
+    try:
+        yield report
+    except (typer.Exit, typer.Abort):
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get("ACKINSTALL_DEBUG"):
+            raise
+        told = Interrupted() if isinstance(error, KeyboardInterrupt) else translate(error)
+        report.error(told)
+        raise typer.Exit(told.exit_code) from None
+
+
+@contextmanager
+def _opened(
+    choice: "Choice", aws_profile: str | None, region: str | None, *, present: bool
+) -> "Iterator[Target]":
+    from ackinstall.target import opened  # noqa: PLC0415
+
+    with opened(choice, lambda: _login(aws_profile, region), present=present) as target:
+        yield target
+
+
+def _login(aws_profile: str | None, region: str | None) -> "Aws":
+    from ackinstall.clients import Session  # noqa: PLC0415
+
+    return Session(aws_profile, region)
+
+
+def _options(
+    *, present: bool, adopt: bool = False, workers: int = 8, timeout: float | None = None
+) -> "Options":
+    from ackinstall.engine import Options  # noqa: PLC0415
+
+    return Options(present=present, adopt=adopt, workers=workers, timeout=timeout, stop=threading.Event())
+
+
+def _plan(target: "Target", options: "Options") -> "list[Change]":
+    from ackinstall import engine  # noqa: PLC0415
+
+    return engine.plan(target.resources, target.clients, options)
+
+
+def _about(target: "Target") -> dict[str, str]:
+    facts = target.facts
+    return {
+        "cluster": facts.cluster.name,
+        "region": facts.region,
+        "account": facts.account,
+        "profile": target.profile.name,
+    }
+
+
+def _has_work(changes: "Sequence[Change]") -> bool:
+    from ackinstall.resource import SETTLED  # noqa: PLC0415
+
+    return any(change.kind not in SETTLED for change in changes)
+
+
+def _refuse(changes: "Sequence[Change]") -> None:
+    """Stop before the first write when a person must decide."""
+    from ackinstall.engine import refusal  # noqa: PLC0415
+    from ackinstall.resource import Kind  # noqa: PLC0415
+
+    refused = [change for change in changes if change.kind is Kind.REFUSE]
+    if refused:
+        raise refusal(refused)
+
+
+def _confirm(question: str, *, yes: bool, output: Output) -> None:
+    if yes:
+        return
+    if output is Output.JSON or not sys.stdin.isatty():
+        raise UsageError("not-confirmed", "nobody can be asked here", "add `--yes`")
+    if not typer.confirm(question, err=True):
+        raise Interrupted
+
+
+def _carry_out(changes: "Sequence[Change]", target: "Target", options: "Options", report: "Report") -> None:
+    from ackinstall import engine, lock  # noqa: PLC0415
+    from ackinstall.errors import translate  # noqa: PLC0415
+
+    with _stopped_by_signals(options.stop), lock.held(target.clients.kube):
+        ended = engine.run(changes, target.clients, options, report.step)
+    failed = [one for one in ended if one.status is engine.Status.FAILED]
+    if options.stop.is_set():
+        raise Interrupted
+    for one in failed[:-1]:
+        report.error(one.error or translate(Exception(one.detail)))
+    if failed:
+        raise failed[-1].error or translate(Exception(failed[-1].detail))
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM end the run after the calls in flight, the second one at once."""
+
+    def handle(_number: int, _frame: object) -> None:
+        if stop.is_set():
+            os._exit(130)
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _tell_installed(target: "Target", report: "Report") -> None:
+    from ackinstall import documents  # noqa: PLC0415
+
+    found = documents.outputs(target.profile, target.facts)
+    report.event("installed", outputs=found)
+    name = target.facts.cluster.name
+    report.say(
+        "",
+        f"the ACK controllers on '{name}' run, and have proven that they can assume their role",
+        f"  role:      {found['IAM_ROLE_ARN_FOR_IRSA']}",
+        f"  look:      ackinstall status --cluster {name}",
+        f'  go on:     eval "$(ackinstall outputs --cluster {name})"',
+        f"  take back: ackinstall down --cluster {name}",
+    )
+
+
+def _tell_left(target: "Target", options: "Options", report: "Report") -> None:
+    """Look again after a teardown and say what is left; Raises AckinstallError when something should be gone."""
+    from ackinstall.resource import Kind  # noqa: PLC0415
+
+    left = [change for change in _plan(target, options) if change.kind is not Kind.NOTHING]
+    kept = [change for change in left if change.kind is Kind.LEAVE]
+    report.event("left", resources=[{"resource": one.resource.id, "reason": one.reason} for one in left])
+    report.say("", "nothing is left" if not left else "left:")
+    report.say(*(f"  {one.kind.value} {one.resource.id}  ({one.reason or 'still there'})" for one in left))
+    if len(kept) < len(left):
+        raise AckinstallError(
+            "something-is-left", "not all is gone", "run the same command again: it goes on from here"
+        )
+
+
+def _sandbox() -> typer.Typer:
+    from ackinstall.sandbox.cli import app as sandbox  # noqa: PLC0415 (its own imports are late)
+
+    return sandbox
+
+
+app.add_typer(_sandbox(), name="sandbox")

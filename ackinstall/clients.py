@@ -1,0 +1,152 @@
+"""The outside worlds, opened once and handed on as arguments: AWS, Kubernetes, Helm."""
+
+import base64
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+from ackinstall import __version__
+from ackinstall.errors import Retry, no_region
+from ackinstall.helm import Helm, HelmBinary
+from ackinstall.kube import Kube, open_cluster, open_context
+from ackinstall.resources.role_book import RoleBook
+
+TOKEN_SECONDS = 600
+"""How long an EKS token is used; EKS accepts it for 15 minutes."""
+
+
+class Aws(Protocol):
+    """An AWS identity in one region."""
+
+    region: str
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 (boto3's clients are made at run time)
+        """Return the boto3 client of a service; the same one every time."""
+
+    def eks_token(self, cluster: str) -> str:
+        """Return a token with which the cluster's API server knows this identity."""
+
+
+@dataclass(frozen=True)
+class Clients:
+    """The three worlds. `roles` is the reader of IAM roles, which spares calls by reading them together."""
+
+    aws: Aws
+    kube: Kube
+    helm: Helm
+    roles: RoleBook
+
+
+class Session:
+    """A real AWS identity (see Aws). Safe to use from several threads.
+
+    Every call is made once: what may be tried again is the whole round in the engine, so that a lost reply
+    is answered by looking and not by sending the same write again.
+    """
+
+    def __init__(self, profile: str | None = None, region: str | None = None) -> None:
+        import boto3  # noqa: PLC0415 (costs 0.15 s)
+
+        self._session = boto3.Session(profile_name=profile, region_name=region)
+        if not self._session.region_name:
+            raise no_region()
+        self.region: str = self._session.region_name
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 (boto3's clients are made at run time)
+        """See Aws."""
+        from botocore.config import Config  # noqa: PLC0415 (costs 0.15 s)
+
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._session.client(
+                    service,
+                    config=Config(
+                        connect_timeout=5,
+                        read_timeout=30,
+                        max_pool_connections=32,
+                        retries={"total_max_attempts": 1, "mode": "standard"},
+                        user_agent_extra=f"ackinstall/{__version__}",
+                    ),
+                )
+            return self._clients[service]
+
+    def eks_token(self, cluster: str) -> str:
+        """See Aws.
+
+        The token is a presigned GetCallerIdentity that names the cluster in a signed header:
+        https://docs.aws.amazon.com/eks/latest/best-practices/identity-and-access-management.html
+        """
+        sts = self._session.client("sts")
+        name_it = lambda request, **_: request.headers.__setitem__("x-k8s-aws-id", cluster)  # noqa: E731
+        sts.meta.events.register("before-sign.sts.GetCallerIdentity", name_it)
+        url = sts.generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod="GET")
+        return "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
+
+
+class TokenCache:
+    """Makes a token only when the last one has grown old: the API's client asks before every request."""
+
+    def __init__(self, make: Callable[[], str], seconds: float = TOKEN_SECONDS) -> None:
+        self._make = make
+        self._seconds = seconds
+        self._token = ""
+        self._until = 0.0
+        self._lock = threading.Lock()
+
+    def __call__(self) -> str:
+        """Return a token that is still good."""
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._token = self._make()
+                self._until = time.monotonic() + self._seconds
+            return self._token
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """How to reach a cluster's API: its own address and CA (`endpoint`, `ca` in PEM), or a kubeconfig."""
+
+    cluster: str
+    endpoint: str
+    ca: bytes
+    kubeconfig: str | None = None
+    context: str | None = None
+
+
+@contextmanager
+def open_worlds(aws: Aws, access: Access) -> Iterator[tuple[Clients, Path]]:
+    """Open Kubernetes and Helm for one cluster; yields the clients and a folder that goes with the run."""
+    with TemporaryDirectory(prefix="ackinstall-") as folder:
+        directory = Path(folder)
+        kube: Kube
+        if access.kubeconfig or access.context:
+            kube = open_context(access.kubeconfig, access.context, directory)
+            helm = HelmBinary(directory, kubeconfig=access.kubeconfig, context=access.context)
+        else:
+            token = TokenCache(lambda: aws.eks_token(access.cluster))
+            kube = open_cluster(access.endpoint, access.ca, token, directory)
+            helm = HelmBinary(
+                directory, lambda: _helm_login(access.endpoint, directory / "ca.pem", token()), os.devnull
+            )
+        yield Clients(aws, kube, helm, RoleBook(aws.client("iam"))), directory
+
+
+def _helm_login(endpoint: str, ca: Path, token: str) -> Mapping[str, str]:
+    return {"HELM_KUBEAPISERVER": endpoint, "HELM_KUBECAFILE": str(ca), "HELM_KUBETOKEN": token}
+
+
+def unreachable(endpoint: str, error: Exception) -> Retry:
+    """Return the error for an API server that does not answer."""
+    return Retry(
+        f"the cluster's API server '{endpoint}' does not answer: {error}",
+        "api-server-unreachable",
+        "a private cluster is reached from inside its network, or through `--kubeconfig FILE --context NAME`",
+    )

@@ -1,0 +1,120 @@
+"""What `up` would send, as files: for reading, for reviewing, for doing the whole thing by hand."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from ackinstall import catalog, policies
+from ackinstall.errors import UsageError
+from ackinstall.resources.bucket import Bucket
+from ackinstall.resources.crds import Crds, marked
+from ackinstall.resources.helm_release import HelmRelease
+from ackinstall.resources.iam_role import IamRole
+
+if TYPE_CHECKING:
+    from ackinstall.facts import Facts
+    from ackinstall.profile import Profile
+    from ackinstall.target import Choice, Target
+
+Files = Mapping[str, str]
+"""Relative paths and contents."""
+
+
+def files(target: "Target") -> Files:
+    """Return every document of an installation."""
+    found: dict[str, str] = {}
+    for resource in target.resources:
+        if isinstance(resource, IamRole):
+            controller = resource.name == catalog.names(target.profile, target.facts).controller_role
+            found["trust.json" if controller else f"{resource.name}/trust.json"] = _json(resource.trust)
+            found |= {f"{resource.name}/{name}.json": _json(one) for name, one in resource.inline.items()}
+            found[f"{resource.name}/managed-policies.txt"] = "".join(f"{arn}\n" for arn in resource.managed)
+        elif isinstance(resource, Bucket):
+            found[f"{resource.name}/policy.json"] = _json(resource.policy)
+        elif isinstance(resource, HelmRelease):
+            found[f"{resource.name}/values.yaml"] = yaml.safe_dump(dict(resource.values), sort_keys=False)
+        elif isinstance(resource, Crds):
+            found |= {
+                f"crds/{one['metadata']['name']}.yaml": yaml.dump(
+                    marked(one), Dumper=yaml.CSafeDumper, sort_keys=False
+                )
+                for one in resource.manifests
+            }
+    return found
+
+
+def installer_policy(choice: "Choice") -> str:
+    """Return the IAM policy that the person or pipeline needs who runs `up` and `down`, for any account."""
+    from ackinstall.profile import load  # noqa: PLC0415 (start-up)
+
+    profile = load(choice.profile or "default", choice.settings)
+    anything = {"cluster": "*", "account": "*", "region": "*"}
+    from ackinstall.profile import BUCKET_NAME_LIMIT, IAM_NAME_LIMIT, fill  # noqa: PLC0415
+
+    roles = [fill(profile.controller_role.name, IAM_NAME_LIMIT, **anything)]
+    if profile.execution_role:
+        roles.append(fill(profile.execution_role.name, IAM_NAME_LIMIT, **anything))
+    linked = [one.linked_role for one in profile.controllers if one.linked_role]
+    document = policies.render(
+        "installer.json.j2",
+        roles=sorted(roles),
+        linked_roles=[f"aws-service-role/{one.service}/{one.name}" for one in linked],
+        linked_services=[one.service for one in linked],
+        bucket=fill(profile.bucket, BUCKET_NAME_LIMIT, **anything) if profile.bucket else "",
+    )
+    return _json(document)
+
+
+def write(documents: Files, folder: Path) -> list[str]:
+    """Write the documents below `folder`; return the paths. Raises UsageError when that cannot be done."""
+    try:
+        for name, text in documents.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            "cannot-write",
+            f"'{error.filename}' cannot be written: {error.strerror}",
+            "name another folder with `--to DIR`",
+        ) from error
+    return [str(folder / name) for name in documents]
+
+
+def printed(documents: Files) -> list[str]:
+    """Return the documents as one text; a single one stands alone, so that it can be piped."""
+    if len(documents) == 1:
+        return [next(iter(documents.values())).rstrip()]
+    return [f"# {name}\n{text}" for name, text in documents.items()]
+
+
+def outputs(profile: "Profile", facts: "Facts") -> dict[str, str]:
+    """Return names and ARNs under the variable names of ACK's tutorials."""
+    names = catalog.names(profile, facts)
+    found = {
+        "CLUSTER_NAME": facts.cluster.name,
+        "SERVICE_REGION": facts.region,
+        "AWS_ACCOUNT_ID": facts.account,
+        "OIDC_PROVIDER_URL": facts.issuer_host,
+        "ACK_K8S_NAMESPACE": profile.namespace,
+        "OIDC_ROLE_NAME": names.controller_role,
+        "IAM_ROLE_ARN_FOR_IRSA": names.controller_role_arn,
+        "SAGEMAKER_EXECUTION_ROLE_NAME": names.execution_role,
+        "SAGEMAKER_EXECUTION_ROLE_ARN": names.execution_role_arn,
+        "SAGEMAKER_BUCKET": names.bucket,
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def outputs_text(found: Mapping[str, str], form: str) -> str:
+    """Return outputs as lines for a shell (`env`) or as a JSON object (`json`)."""
+    if form == "json":
+        return json.dumps(found, indent=2)
+    return "\n".join(f"export {key}='{value}'" for key, value in found.items())
+
+
+def _json(document: policies.Document) -> str:
+    return json.dumps(document, indent=2) + "\n"

@@ -1,0 +1,297 @@
+"""Plan, converge, run: how a list of resources becomes true, and how it is taken back.
+
+    plan      observes all resources side by side and decides: the list of changes *is* the plan
+    converge  repeats observe → decide → act for one resource until nothing is left to do
+    run       walks the graph of `needs` with a pool of threads; a failure stops only its dependents
+
+The retried unit is the whole round of `converge`, never one call. A crash, a lost reply, throttling and a
+slow provider are then the same case: look again. The engine knows no AWS and no Kubernetes.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
+
+import tenacity
+
+from ackinstall.errors import AckinstallError, Interrupted, Kept, Refused, Retry, translate
+from ackinstall.resource import SETTLED, Change, Kind, Resource, decide
+
+if TYPE_CHECKING:
+    from ackinstall.clients import Clients
+
+
+class Status(Enum):
+    """How the work on one resource stands."""
+
+    STARTED = "started"
+    WAITING = "waiting"
+    DONE = "done"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step of one resource; `detail` is a reason, `seconds` counts from the start of its work."""
+
+    resource: Resource
+    status: Status
+    change: Change | None = None
+    detail: str = ""
+    error: AckinstallError | None = None
+    seconds: float = 0.0
+
+
+Tell = Callable[[Progress], None]
+"""Receives every step; called from several threads."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run goes: `present` is False for a teardown; `timeout` in seconds caps each resource's patience."""
+
+    present: bool = True
+    adopt: bool = False
+    workers: int = 8
+    timeout: float | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+class _LookAgain(Retry):
+    """A verb went through: the next look follows at once."""
+
+
+def plan(resources: Sequence[Resource], clients: "Clients", options: Options) -> list[Change]:
+    """Observe all resources side by side and return what has to happen, in the order given.
+
+    Raises the first resource's AckinstallError when a resource cannot be observed.
+    """
+
+    def look(resource: Resource) -> Change:
+        for attempt in _rounds(min(resource.patience, 30.0), options):
+            with attempt:
+                return _look(resource, clients, options)
+        raise AssertionError  # pragma: no cover (tenacity returns or raises)
+
+    with ThreadPoolExecutor(options.workers) as pool:
+        return list(pool.map(look, resources))
+
+
+def converge(resource: Resource, clients: "Clients", options: Options, tell: Tell) -> Change:
+    """Look, decide and act until `resource` is as wanted; return the last decision.
+
+    Raises Refused when a person must decide, and AckinstallError when it fails or patience runs out.
+    """
+    started = time.monotonic()
+    memory = _Memory(resource.settles)
+    patience = resource.patience if options.timeout is None else min(resource.patience, options.timeout)
+
+    def round_() -> Change:
+        change = _look(resource, clients, options)
+        if change.kind in SETTLED:
+            return change
+        if change.kind is Kind.REFUSE:
+            raise refusal([change])
+        if change.kind is Kind.WAIT:
+            raise Retry(change.reason, "not-ready-in-time")
+        memory.admit(change)
+        _act(change, clients)
+        memory.acted(change)
+        raise _LookAgain("looks again")
+
+    for attempt in _rounds(patience, options, lambda why: tell(_waiting(resource, why, started))):
+        with attempt:
+            return round_()
+    raise AssertionError  # pragma: no cover (tenacity returns or raises)
+
+
+def run(changes: Iterable[Change], clients: "Clients", options: Options, tell: Tell) -> list[Progress]:
+    """Carry out a plan: everything that needs work, as early as its needs allow.
+
+    Returns how each resource ended, in the plan's order. Once `options.stop` is set no more work is handed
+    out, and what did not run is reported as skipped.
+    """
+    planned = {change.resource.id: change for change in changes}
+    graph = _graph(planned, present=options.present)
+    sorter = TopologicalSorter(graph)
+    sorter.prepare()
+    ended: dict[str, Progress] = {}
+    running: dict[Future[Progress], str] = {}
+    with ThreadPoolExecutor(options.workers) as pool:
+        while sorter.is_active():
+            for key in sorter.get_ready():
+                before = [ended[neighbour] for neighbour in sorted(graph[key])]
+                obstacle = _obstacle(before, options)
+                if obstacle or not _has_work(planned[key], before):
+                    ended[key] = _without_work(planned[key], obstacle)
+                    tell(ended[key])
+                    sorter.done(key)
+                else:
+                    running[pool.submit(_work, planned[key], clients, options, tell)] = key
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                key = running.pop(future)
+                ended[key] = future.result()
+                sorter.done(key)
+    return [ended[key] for key in planned]
+
+
+def refusal(changes: Sequence[Change]) -> Refused:
+    """Return the error for changes that a person must decide about."""
+    first = changes[0]
+    fields = ", ".join(f"'{difference.path}'" for difference in first.differences[:4])
+    others = f" (and {len(changes) - 1} more)" if len(changes) > 1 else ""
+    detail = f" in {fields}" if fields else ""
+    differs = ": it differs" if fields else ""
+    return Refused(
+        "needs-a-decision",
+        f"'{first.resource.id}' {first.reason}{differs}{detail}{others}",
+        "look at the differences in the plan; `--adopt` takes over what is not ours and can be changed"
+        if fields
+        else "",
+    )
+
+
+def _graph(planned: Mapping[str, Change], *, present: bool) -> dict[str, set[str]]:
+    needs = {
+        key: {need for need in change.resource.needs if need in planned} for key, change in planned.items()
+    }
+    if present:
+        return needs
+    turned: dict[str, set[str]] = {key: set() for key in needs}
+    for key, its in needs.items():
+        for need in its:
+            turned[need].add(key)
+    return turned
+
+
+def _obstacle(before: Sequence[Progress], options: Options) -> str:
+    if options.stop.is_set():
+        return "stopped before it"
+    behind = [one.resource.id for one in before if one.status in (Status.FAILED, Status.SKIPPED)]
+    return f"'{behind[0]}' did not succeed" if behind else ""
+
+
+def _has_work(change: Change, before: Sequence[Progress]) -> bool:
+    """Work there is when the plan says so, or when something that it needs was changed in this run."""
+    return change.kind not in SETTLED or any(one.status is Status.DONE for one in before)
+
+
+def _without_work(change: Change, obstacle: str) -> Progress:
+    status = Status.SKIPPED if obstacle else Status.UNCHANGED
+    return Progress(change.resource, status, change, obstacle or change.reason)
+
+
+def _work(change: Change, clients: "Clients", options: Options, tell: Tell) -> Progress:
+    resource = change.resource
+    started = time.monotonic()
+    tell(Progress(resource, Status.STARTED, change, change.reason))
+    try:
+        last = converge(resource, clients, options, tell)
+        status = Status.UNCHANGED if change.kind in SETTLED else Status.DONE
+        end = Progress(resource, status, change, last.reason, seconds=time.monotonic() - started)
+    except Kept as kept:
+        left = Change(Kind.LEAVE, resource, reason=kept.message)
+        end = Progress(resource, Status.DONE, left, kept.message, seconds=time.monotonic() - started)
+    except Exception as error:  # noqa: BLE001 (one resource's failure, of whatever sort, must not end the others)
+        told = translate(error, resource.id)
+        end = Progress(resource, Status.FAILED, change, told.message, told, time.monotonic() - started)
+    tell(end)
+    return end
+
+
+def _look(resource: Resource, clients: "Clients", options: Options) -> Change:
+    try:
+        seen = resource.observe(clients)
+        if seen is not None and seen.ours and not options.present:
+            seen = replace(seen, keep=resource.loses(clients))
+    except Exception as error:
+        raise translate(error, resource.id) from error
+    return decide(resource, seen, present=options.present, adopt=options.adopt)
+
+
+def _act(change: Change, clients: "Clients") -> None:
+    resource = change.resource
+    try:
+        if change.kind in (Kind.REPLACE, Kind.DELETE):
+            resource.delete(clients)
+        if change.kind in (Kind.REPLACE, Kind.CREATE):
+            resource.create(clients)
+        if change.kind is Kind.UPDATE:
+            resource.update(clients, change)
+    except Exception as error:
+        raise translate(error, resource.id) from error
+
+
+class _Memory:
+    """Remembers the last write of one run, to tell a write that is not visible yet from one that does not hold."""
+
+    def __init__(self, settles: float) -> None:
+        self._settles = settles
+        self._last: Change | None = None
+        self._times = 0
+        self._when = 0.0
+
+    def admit(self, change: Change) -> None:
+        """Raise Retry while the same write may still become visible, an error once it was made twice in vain."""
+        if change != self._last:
+            self._times = 0
+            return
+        if time.monotonic() - self._when < self._settles:
+            raise Retry("written, but not visible yet")
+        if self._times > 1:
+            fields = ", ".join(f"'{d.path}'" for d in change.differences) or f"'{change.kind.name.lower()}'"
+            raise AckinstallError(
+                "write-does-not-hold",
+                f"'{change.resource.id}' does not keep {fields}: something else changes it back",
+                "find what manages the object too (another installer, a policy), and stop it",
+            )
+
+    def acted(self, change: Change) -> None:
+        """Note that `change` was carried out now."""
+        self._last = change
+        self._times += 1
+        self._when = time.monotonic()
+
+
+def _waiting(resource: Resource, why: str, started: float) -> Progress:
+    return Progress(resource, Status.WAITING, detail=why, seconds=time.monotonic() - started)
+
+
+def _rounds(
+    patience: float, options: Options, waiting: Callable[[str], None] | None = None
+) -> tenacity.Retrying:
+    """Return the rounds of one resource: at once after a write, else with growing pauses, until patience ends."""
+    pause = tenacity.wait_random_exponential(multiplier=0.1, max=3)
+
+    def before_pause(state: tenacity.RetryCallState) -> None:
+        why = _reason(state)
+        if options.stop.is_set():
+            raise Interrupted
+        if waiting and not isinstance(why, _LookAgain):
+            waiting(str(why))
+
+    def out_of_patience(state: tenacity.RetryCallState) -> None:
+        why = _reason(state)
+        if isinstance(why, AckinstallError):
+            hint = why.hint or "run the same command again: it goes on from here"
+            raise AckinstallError(why.reference, f"{why.message} (after {patience:.0f} s)", hint)
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(Retry),
+        wait=lambda state: 0 if isinstance(_reason(state), _LookAgain) else pause(state),
+        stop=tenacity.stop_after_delay(patience),
+        sleep=tenacity.sleep_using_event(options.stop),
+        before_sleep=before_pause,
+        retry_error_callback=out_of_patience,
+    )
+
+
+def _reason(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None

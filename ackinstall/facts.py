@@ -1,0 +1,281 @@
+"""What is true of the target and does not change in a run: account, partition, cluster, charts.
+
+Everything else that the installer needs (names, ARNs, values) follows from these and the profile.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tenacity
+import yaml
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from ackinstall.clients import Aws, Clients
+from ackinstall.errors import AckinstallError, Retry, UsageError, aws_code, translate
+from ackinstall.kube import Manifest
+from ackinstall.profile import Controller
+from ackinstall.resources.crds import API, SHARED
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """An EKS cluster; `ca` is PEM, `issuer` the https address of its OIDC issuer."""
+
+    name: str
+    arn: str
+    version: str
+    endpoint: str
+    ca: bytes
+    issuer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A pulled chart: `label` is NAME-VERSION, `digest` covers all of its files, `folder` has its Chart.yaml."""
+
+    label: str
+    version: str
+    digest: str
+    folder: Path
+    values: Mapping[str, Any]
+    schema: Mapping[str, Any]
+    crds: tuple[Manifest, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """The target. `caller` is the ARN of the identity at work; `charts` are by service."""
+
+    account: str
+    partition: str
+    region: str
+    caller: str
+    cluster: Cluster
+    charts: Mapping[str, Chart]
+
+    @property
+    def owner(self) -> str:
+        """How our marks name this cluster."""
+        return f"{self.region}/{self.cluster.name}"
+
+    @property
+    def issuer_host(self) -> str:
+        """The issuer as IAM writes it: without the scheme and a slash at the end."""
+        return self.cluster.issuer.removeprefix("https://").rstrip("/")
+
+    def iam_arn(self, resource: str) -> str:
+        """Return the ARN of an IAM object of this account, such as `role/NAME`."""
+        return f"arn:{self.partition}:iam::{self.account}:{resource}"
+
+
+def settled(read: Callable[[], T], doing: str, seconds: float = 20) -> T:
+    """Return what `read` gives, asking again while the answer is "later", for some seconds.
+
+    Raises AckinstallError.
+    """
+
+    def once() -> T:
+        try:
+            return read()
+        except Exception as error:
+            raise translate(error, doing) from error
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(Retry),
+        wait=tenacity.wait_random_exponential(multiplier=0.2, max=3),
+        stop=tenacity.stop_after_delay(seconds),
+        reraise=True,
+    )(once)
+
+
+def read_caller(aws: Aws) -> str:
+    """Return the ARN of the identity at work."""
+    return str(settled(lambda: aws.client("sts").get_caller_identity(), "sts")["Arn"])
+
+
+def read_cluster(aws: Aws, name: str) -> Cluster:
+    """Return the EKS cluster `name`.
+
+    Raises UsageError when there is none (naming those that exist) and AckinstallError when it is not ACTIVE.
+    """
+    eks = aws.client("eks")
+
+    def describe() -> Mapping[str, Any] | None:
+        try:
+            answer: Mapping[str, Any] = eks.describe_cluster(name=name)["cluster"]
+        except Exception as error:
+            if aws_code(error) == "ResourceNotFoundException":
+                return None
+            raise
+        return answer
+
+    found = settled(describe, f"cluster '{name}'")
+    if found is None:
+        raise _no_cluster(aws, name)
+    if found["status"] != "ACTIVE":
+        raise AckinstallError(
+            "cluster-not-active",
+            f"the cluster '{name}' is {found['status']}",
+            f"run `aws eks wait cluster-active --name {name} --region {aws.region}`, then the same command again",
+        )
+    return Cluster(
+        name=name,
+        arn=found["arn"],
+        version=found["version"],
+        endpoint=found["endpoint"],
+        ca=base64.b64decode(found["certificateAuthority"]["data"]),
+        issuer=found["identity"]["oidc"]["issuer"],
+    )
+
+
+def _no_cluster(aws: Aws, name: str) -> UsageError:
+    pages = aws.client("eks").get_paginator("list_clusters").paginate()
+    names = settled(lambda: sorted(one for page in pages for one in page["clusters"]), "the clusters")
+    there = f"there are {', '.join(repr(one) for one in names)}" if names else "there is none at all"
+    return UsageError(
+        "unknown-cluster",
+        f"there is no cluster '{name}' in the region '{aws.region}'; {there}",
+        "add `--region REGION` when it is in another one",
+    )
+
+
+def of(aws: Aws, caller: str, cluster: Cluster, charts: Mapping[str, Chart]) -> Facts:
+    """Return the facts; account and partition are read off the cluster's ARN."""
+    _, partition, _, region, account, _ = cluster.arn.split(":", 5)
+    if region != aws.region:
+        raise UsageError(
+            "wrong-region", f"the cluster is in '{region}', not in '{aws.region}'", f"add `--region {region}`"
+        )
+    return Facts(
+        account=account, partition=partition, region=region, caller=caller, cluster=cluster, charts=charts
+    )
+
+
+def pull_charts(
+    controllers: Sequence[Controller], namespace: str, clients: Clients, directory: Path, *, upgrade: bool
+) -> dict[str, Chart]:
+    """Return the chart of each controller, pulled side by side into `directory`.
+
+    An installed version that fits the profile's range is kept, unless `upgrade`.
+    """
+
+    def pull(controller: Controller) -> Chart:
+        folder = directory / controller.service
+        version = "" if upgrade else _installed(controller, namespace, clients)
+        return settled(lambda: _pull(controller, version, clients, folder), controller.chart)
+
+    with ThreadPoolExecutor(8) as pool:
+        return dict(zip((one.service for one in controllers), pool.map(pull, controllers), strict=True))
+
+
+def installed_charts(controllers: Sequence[Controller], clients: Clients) -> dict[str, Chart]:
+    """Return what a teardown knows of the charts without a registry: the definitions that are in the cluster."""
+    live = clients.kube.list(*API)
+
+    def of_service(service: str) -> Chart:
+        groups = (f"{service}.{SHARED}", SHARED)
+        crds = tuple(one for one in live if one["spec"]["group"] in groups)
+        return Chart(label="", version="", digest="", folder=Path(), values={}, schema={}, crds=crds)
+
+    return {one.service: of_service(one.service) for one in controllers}
+
+
+def read_chart(folder: Path) -> Chart:
+    """Return the unpacked chart in `folder`."""
+    about = _yaml(folder / "Chart.yaml")
+    schema = folder / "values.schema.json"
+    crds = sorted((folder / "crds").glob("*.yaml"))
+    return Chart(
+        label=f"{about['name']}-{about['version']}",
+        version=about["version"],
+        digest=_digest(folder),
+        folder=folder,
+        values=_yaml(folder / "values.yaml"),
+        schema=json.loads(schema.read_text(encoding="utf-8")) if schema.is_file() else {},
+        crds=tuple(crd for path in crds for crd in _yaml_all(path)),
+    )
+
+
+def fits(version: str, wanted: str) -> bool:
+    """Tell whether a chart's version lies in the profile's range (`1.8.2`, or `>=1.8.2,<2`).
+
+    Raises UsageError when the range is none.
+    """
+    try:
+        specifier = SpecifierSet(wanted if wanted[:1] in "<>=!~" else f"=={wanted.removeprefix('v')}")
+    except InvalidSpecifier as error:
+        raise UsageError(
+            "wrong-version-range",
+            f"'{wanted}' is no version and no range of versions",
+            "write 1.8.2 or '>=1.8.2,<2'",
+        ) from error
+    try:
+        return specifier.contains(Version(version), prereleases=True)
+    except InvalidVersion:
+        return False
+
+
+def _installed(controller: Controller, namespace: str, clients: Clients) -> str:
+    release = settled(lambda: clients.helm.release(controller.release, namespace), controller.release)
+    version = release.chart.rpartition("-")[2] if release else ""
+    return version if version and fits(version, controller.version) else ""
+
+
+def _pull(controller: Controller, version: str, clients: Clients, folder: Path) -> Chart:
+    fits("0", controller.version)
+    try:
+        exact = version or clients.helm.resolve(controller.chart, controller.version)
+        return read_chart(clients.helm.pull(controller.chart, exact, folder))
+    except AckinstallError as error:
+        if error.reference == "chart-not-found":
+            raise _no_version(controller, clients) from error
+        raise
+
+
+def _no_version(controller: Controller, clients: Clients) -> UsageError:
+    newest: list[str] = []
+    below = ">=0"
+    while len(newest) < 3:  # noqa: PLR2004 (the newest few are enough)
+        try:
+            newest.append(clients.helm.resolve(controller.chart, below))
+        except AckinstallError:
+            break
+        below = f"<{newest[-1]}"
+    if not newest:
+        return UsageError(
+            "chart-not-found",
+            f"there is no chart '{controller.chart}'",
+            f"correct 'controllers.{controller.service}.chart' in the profile",
+        )
+    return UsageError(
+        "chart-version-not-found",
+        f"the chart '{controller.chart}' has no version '{controller.version}'; the newest are {', '.join(newest)}",
+        f"add `--set controllers.{controller.service}.version={newest[0]}`",
+    )
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    return dict(next(iter(_yaml_all(path)), {}))
+
+
+def _yaml_all(path: Path) -> list[dict[str, Any]]:
+    loaded = yaml.load_all(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    return [one for one in loaded if one]
+
+
+def _digest(folder: Path) -> str:
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            total.update(f"{path.relative_to(folder)}\0".encode())
+            total.update(hashlib.sha256(path.read_bytes()).digest())
+    return f"sha256:{total.hexdigest()}"

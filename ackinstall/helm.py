@@ -1,0 +1,218 @@
+"""Helm as the installer uses it: a plain face over pyhelm3, which is asynchronous and runs the helm binary.
+
+The public gallery is asked without credentials, because stale ones give 403 on charts that need none.
+"""
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import yaml
+
+from ackinstall.errors import AckinstallError, Retry, UsageError
+from ackinstall.kube import Manifest
+
+T = TypeVar("T")
+
+INSTALL_HELM = "install it from https://helm.sh/docs/intro/install/ so that `helm version` works"
+OLDEST = (3, 13, 1)
+"""Helm 3.13.0 cannot pull from the public gallery: https://github.com/helm/helm/issues/12483"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """One Helm release as it was found; `updated` is when its last revision was begun."""
+
+    name: str
+    namespace: str
+    revision: int
+    status: str
+    chart: str
+    values: Mapping[str, Any]
+    updated: datetime
+    manifest: tuple[Manifest, ...] = field(default=(), repr=False)
+
+
+class Helm(Protocol):
+    """What the installer asks of Helm."""
+
+    def version(self) -> str:
+        """Return helm's version, such as "v4.2.3"."""
+
+    def resolve(self, chart: str, version: str) -> str:
+        """Return the newest version of the chart (an OCI reference) that fits the range `version`."""
+
+    def pull(self, chart: str, version: str, directory: Path) -> Path:
+        """Unpack the chart's exact `version` below `directory`; return the folder that has its Chart.yaml."""
+
+    def release(self, name: str, namespace: str) -> Release | None:
+        """Return the release as it stands, or None."""
+
+    def upgrade(self, name: str, namespace: str, chart: Path, values: Mapping[str, Any]) -> None:
+        """Install or upgrade the release; without CRDs, without waiting for its pods."""
+
+    def uninstall(self, name: str, namespace: str) -> None:
+        """Remove the release and its objects; a release that is gone is no error."""
+
+
+class HelmBinary:
+    """The helm program on PATH (see Helm).
+
+    `login` is called before every command and gives the variables with which helm reaches the cluster
+    (HELM_KUBEAPISERVER, HELM_KUBETOKEN, HELM_KUBECAFILE), so that no credential is ever in a file.
+    `directory` takes the empty registry configuration for the public gallery.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        login: Callable[[], Mapping[str, str]] = dict,
+        kubeconfig: str | None = None,
+        context: str | None = None,
+    ) -> None:
+        from pyhelm3 import Command  # noqa: PLC0415 (costs 0.15 s)
+
+        self._login = login
+        self._anonymous = ["--registry-config", str(directory / "registry.json")]
+        self._command = Command(kubeconfig=kubeconfig, kubecontext=context)
+
+    def version(self) -> str:
+        """See Helm. Raises UsageError when helm is missing or too old."""
+        found = str(self._run(self._command.version()))
+        numbers = tuple(int(part) for part in re.findall(r"\d+", found)[:3])
+        if numbers < OLDEST:
+            raise UsageError(
+                "helm-too-old",
+                f"helm {found} is too old, {'.'.join(map(str, OLDEST))} or newer is needed",
+                INSTALL_HELM,
+            )
+        return found
+
+    def resolve(self, chart: str, version: str) -> str:
+        """See Helm."""
+        shown = self._run(
+            self._command.run(["show", "chart", chart, "--version", version, *self._access(chart)])
+        )
+        return str(yaml.safe_load(shown)["version"])
+
+    def pull(self, chart: str, version: str, directory: Path) -> Path:
+        """See Helm."""
+        command = ["pull", chart, "--version", version, "--untar", "--untardir", str(directory)]
+        self._run(self._command.run([*command, *self._access(chart)]))
+        return directory / chart.rsplit("/", 1)[-1]
+
+    def release(self, name: str, namespace: str) -> Release | None:
+        """See Helm."""
+        try:
+            found = json.loads(
+                self._run(self._command.run(["status", name, "--namespace", namespace, "--output", "json"]))
+            )
+        except _ReleaseMissing:
+            return None
+        return _release(found)
+
+    def upgrade(self, name: str, namespace: str, chart: Path, values: Mapping[str, Any]) -> None:
+        """See Helm."""
+        self._run(
+            self._command.install_or_upgrade(
+                name,
+                chart,
+                dict(values),
+                namespace=namespace,
+                create_namespace=False,
+                skip_crds=True,
+                reset_values=True,
+                force_conflicts=self._command.client_version().major > 3,  # noqa: PLR2004 (a flag of Helm 4)
+            )
+        )
+
+    def uninstall(self, name: str, namespace: str) -> None:
+        """See Helm."""
+        try:
+            self._run(self._command.uninstall(name, namespace=namespace))
+        except _ReleaseMissing:
+            return
+
+    def _access(self, chart: str) -> list[str]:
+        return self._anonymous if chart.startswith("oci://public.ecr.aws/") else []
+
+    def _run(self, command: Coroutine[Any, Any, T]) -> T:
+        os.environ.update(self._login())
+        try:
+            return asyncio.run(command)
+        except Exception as error:
+            stderr = getattr(error, "stderr", b"")
+            raise explain(stderr.decode(errors="replace") or str(error)) from error
+
+
+class _ReleaseMissing(AckinstallError):
+    """There is no such release."""
+
+
+def _release(found: Mapping[str, Any]) -> Release:
+    info = found["info"]
+    manifest = tuple(one for one in yaml.load_all(found.get("manifest", ""), Loader=yaml.CSafeLoader) if one)
+    return Release(
+        name=found["name"],
+        namespace=found["namespace"],
+        revision=int(found["version"]),
+        status=info["status"],
+        chart=_chart(manifest),
+        values=found.get("config") or {},
+        updated=_time(info.get("last_deployed", "")),
+        manifest=manifest,
+    )
+
+
+def _chart(manifest: tuple[Manifest, ...]) -> str:
+    """Return chart and version as the objects' labels say: `helm status` itself does not tell."""
+    labels = (one.get("metadata", {}).get("labels") or {} for one in manifest)
+    return next((one["helm.sh/chart"] for one in labels if "helm.sh/chart" in one), "")
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text))
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC)
+
+
+def explain(stderr: str) -> AckinstallError:
+    """Return what a failed helm command means, told by its words, because it gives no codes."""
+    line = next((one for one in stderr.strip().splitlines()[::-1] if one.strip()), "no reason was given")
+    line = line.removeprefix("Error: ").strip()
+    lower = stderr.lower()
+    if re.search(r"helm: (command )?not found|no such file or directory: '?helm", lower):
+        return UsageError("helm-missing", "the program 'helm' is not on PATH", INSTALL_HELM)
+    if "release: not found" in lower:
+        return _ReleaseMissing("release-missing", line)
+    if re.search(r"another operation .* is in progress|has been modified|timed out waiting|conflict", lower):
+        return Retry(f"helm says: {line}", "helm-busy")
+    if re.search(
+        r"not found|could not locate a version|no matching version|manifest unknown|name unknown", lower
+    ):
+        return AckinstallError("chart-not-found", f"helm says: {line}")
+    if re.search(r"403|401|denied: ", lower):
+        return AckinstallError(
+            "registry-refused",
+            f"the registry refused: {line}",
+            "stale credentials? run `helm registry logout public.ecr.aws`",
+        )
+    if re.search(r"kubernetes cluster unreachable|connection refused .*:\d+: connect", lower):
+        return Retry(f"helm says: {line}", "kubernetes-unreachable")
+    if re.search(
+        r"dial tcp|no such host|i/o timeout|proxyconnect|tls: |forbidden|eof|toomanyrequests", lower
+    ):
+        return Retry(
+            f"the registry cannot be reached: {line}",
+            "registry-unreachable",
+            "check the network and HTTPS_PROXY, then try `helm show chart "
+            "oci://public.ecr.aws/aws-controllers-k8s/sagemaker-chart`",
+        )
+    return AckinstallError("helm-failed", f"helm failed: {line}")

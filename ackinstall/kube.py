@@ -1,0 +1,247 @@
+"""The Kubernetes API as the installer uses it: get, list, apply, delete, and a service account's token.
+
+A thin face over the `kubernetes` package's DynamicClient, so that tests can stand in a small fake.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from ackinstall.errors import Retry, is_absent
+
+if TYPE_CHECKING:
+    from kubernetes.dynamic import DynamicClient
+
+Manifest = Mapping[str, Any]
+"""A Kubernetes object as JSON-like data."""
+
+FIELD_MANAGER = "ackinstall"
+MANAGED = "ackinstall/managed"
+"""The label that marks an object as made by this program."""
+
+PAGE = 500
+
+
+class Ref(NamedTuple):
+    """Which object: `namespace` is "" for cluster-scoped ones."""
+
+    api_version: str
+    kind: str
+    name: str
+    namespace: str = ""
+
+
+class Kube(Protocol):
+    """What the installer asks of a cluster. Failures are the kubernetes package's ApiException."""
+
+    def version(self) -> str:
+        """Return the API server's version, such as "v1.36.3"."""
+
+    def get(self, ref: Ref) -> Manifest | None:
+        """Return the object, or None when there is none (nor its kind)."""
+
+    def list(self, api_version: str, kind: str, namespace: str = "", labels: str = "") -> list[Manifest]:
+        """Return all objects of a kind, in one namespace or in all; none when the kind does not exist."""
+
+    def create(self, manifest: Manifest) -> None:
+        """Create the object; one that exists is a conflict."""
+
+    def apply(self, manifest: Manifest, *, force: bool = False) -> None:
+        """Apply on the server side; `force` takes fields over from other field managers."""
+
+    def delete(self, ref: Ref) -> None:
+        """Delete the object, its dependents in the background; one that is gone is no error."""
+
+    def token(self, namespace: str, service_account: str, audience: str) -> str:
+        """Return a short-lived token of the service account (TokenRequest); stores nothing."""
+
+    def allowed(self, verb: str, group: str, resource: str, namespace: str = "") -> bool:
+        """Tell whether the caller may do this (SelfSubjectAccessReview); stores nothing."""
+
+
+def ref_of(manifest: Manifest) -> Ref:
+    """Return which object a manifest describes."""
+    metadata = manifest["metadata"]
+    return Ref(manifest["apiVersion"], manifest["kind"], metadata["name"], metadata.get("namespace", ""))
+
+
+def is_ours(manifest: Manifest) -> bool:
+    """Tell whether a live object carries our mark."""
+    return bool((manifest["metadata"].get("labels") or {}).get(MANAGED) == "true")
+
+
+def project(wanted: Any, live: Any) -> Any:  # noqa: ANN401 (JSON-like)
+    """Return the part of `live` that `wanted` speaks of: what the server filled in by itself falls away."""
+    if isinstance(wanted, Mapping) and isinstance(live, Mapping):
+        return {key: project(value, live[key]) for key, value in wanted.items() if key in live}
+    if isinstance(wanted, list) and isinstance(live, list) and len(wanted) == len(live):
+        return [project(one, other) for one, other in zip(wanted, live, strict=True)]
+    return live
+
+
+def open_cluster(endpoint: str, ca: bytes, token: Callable[[], str], directory: Path) -> "ApiServer":
+    """Return the API server at `endpoint` (an https address) with its CA (PEM), logged in by `token`.
+
+    `token` is called for every request. `directory` takes the CA's file and the discovery cache.
+    """
+    from kubernetes.client import Configuration  # noqa: PLC0415 (costs 0.2 s)
+
+    authority = directory / "ca.pem"
+    authority.write_bytes(ca)
+    configuration = Configuration()
+    configuration.host = endpoint
+    configuration.ssl_ca_cert = str(authority)
+    configuration.proxy = None
+
+    def refresh(target: Any) -> None:  # noqa: ANN401 (a kubernetes Configuration)
+        target.api_key["authorization"] = f"Bearer {token()}"
+
+    # The hook runs only for a key that exists already; without one, calls would be anonymous.
+    refresh(configuration)
+    configuration.refresh_api_key_hook = refresh
+    return ApiServer(configuration, directory)
+
+
+def open_context(kubeconfig: str | None, context: str | None, directory: Path) -> "ApiServer":
+    """Return the API server that a kubeconfig's context names."""
+    from kubernetes import config  # noqa: PLC0415 (costs 0.2 s)
+    from kubernetes.client import Configuration  # noqa: PLC0415 (same)
+
+    configuration = Configuration()
+    config.load_kube_config(kubeconfig, context, configuration)
+    return ApiServer(configuration, directory)
+
+
+class ApiServer:
+    """A real cluster's API (see Kube). Safe to use from several threads."""
+
+    def __init__(self, configuration: Any, directory: Path) -> None:  # noqa: ANN401 (kubernetes')
+        from kubernetes.client import ApiClient  # noqa: PLC0415 (costs 0.2 s)
+
+        configuration.retries = 0
+        configuration.connection_pool_maxsize = 32
+        self.host: str = configuration.host
+        self._api = ApiClient(configuration)
+        self._cache = str(directory / "discovery.json")
+        self._opened: DynamicClient | None = None
+        self._lock = threading.Lock()
+
+    def version(self) -> str:
+        """See Kube."""
+        return str(self._read(self._open().request("GET", "/version", serialize=False))["gitVersion"])
+
+    def get(self, ref: Ref) -> Manifest | None:
+        """See Kube."""
+        kind = self._kind(ref.api_version, ref.kind)
+        if kind is None:
+            return None
+        try:
+            return self._read(self._open().get(kind, ref.name, ref.namespace or None, **_PLAIN))
+        except Exception as error:
+            if is_absent(error):
+                return None
+            raise
+
+    def list(self, api_version: str, kind: str, namespace: str = "", labels: str = "") -> list[Manifest]:
+        """See Kube."""
+        found = self._kind(api_version, kind)
+        return [] if found is None else list(self._pages(found, namespace or None, labels or None))
+
+    def create(self, manifest: Manifest) -> None:
+        """See Kube."""
+        ref = ref_of(manifest)
+        self._open().create(
+            self._known(ref), dict(manifest), ref.namespace or None, field_manager=FIELD_MANAGER, **_PLAIN
+        )
+
+    def apply(self, manifest: Manifest, *, force: bool = False) -> None:
+        """See Kube."""
+        ref = ref_of(manifest)
+        self._open().server_side_apply(
+            self._known(ref),
+            dict(manifest),
+            ref.name,
+            ref.namespace or None,
+            force_conflicts=force,
+            field_manager=FIELD_MANAGER,
+            **_PLAIN,
+        )
+
+    def delete(self, ref: Ref) -> None:
+        """See Kube."""
+        kind = self._kind(ref.api_version, ref.kind)
+        if kind is None:
+            return
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        try:
+            self._open().delete(kind, ref.name, ref.namespace or None, options, **_PLAIN)
+        except Exception as error:
+            if not is_absent(error):
+                raise
+
+    def token(self, namespace: str, service_account: str, audience: str) -> str:
+        """See Kube."""
+        spec = {"audiences": [audience], "expirationSeconds": 600}
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{service_account}/token"
+        return str(self._read(self._open().request("POST", path, request, **_PLAIN))["status"]["token"])
+
+    def allowed(self, verb: str, group: str, resource: str, namespace: str = "") -> bool:
+        """See Kube."""
+        attributes = {"verb": verb, "group": group, "resource": resource, "namespace": namespace}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        kind = self._kind("authorization.k8s.io/v1", "SelfSubjectAccessReview")
+        answer = self._read(self._open().create(kind, review, **_PLAIN))
+        return bool(answer["status"].get("allowed"))
+
+    def _open(self) -> "DynamicClient":
+        with self._lock:
+            if self._opened is None:
+                from kubernetes.dynamic import DynamicClient  # noqa: PLC0415 (costs 0.2 s)
+
+                self._opened = DynamicClient(self._api, cache_file=self._cache)
+            return self._opened
+
+    def _kind(self, api_version: str, kind: str) -> Any:  # noqa: ANN401 (a kubernetes.dynamic Resource)
+        from kubernetes.dynamic.exceptions import ResourceNotFoundError  # noqa: PLC0415 (costs 0.2 s)
+
+        client = self._open()
+        with self._lock:  # the discovery's cache is no place for two threads
+            try:
+                return client.resources.get(api_version=api_version, kind=kind)
+            except ResourceNotFoundError:
+                return None
+
+    def _known(self, ref: Ref) -> Any:  # noqa: ANN401 (a kubernetes.dynamic Resource)
+        kind = self._kind(ref.api_version, ref.kind)
+        if kind is None:
+            raise Retry(f"the cluster does not know the kind '{ref.kind}' yet")
+        return kind
+
+    def _pages(self, kind: Any, namespace: str | None, labels: str | None) -> Iterator[Manifest]:  # noqa: ANN401
+        more = None
+        while True:
+            page = self._read(
+                self._open().get(
+                    kind, namespace=namespace, label_selector=labels, limit=PAGE, _continue=more, **_PLAIN
+                )
+            )
+            for item in page["items"]:
+                yield {"apiVersion": kind.group_version, "kind": kind.kind, **item}
+            more = page["metadata"].get("continue")
+            if not more:
+                return
+
+    def _read(self, response: Any) -> dict[str, Any]:  # noqa: ANN401 (a urllib3 response)
+        content: dict[str, Any] = json.loads(response.data)
+        return content
+
+
+# Plain JSON instead of the package's own objects, which cost a second for a page of custom resource definitions.
+_PLAIN = {"serialize": False, "_request_timeout": (5, 30)}

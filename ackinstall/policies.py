@@ -1,0 +1,150 @@
+"""IAM documents: rendered from the templates in policies/, compared by meaning and not by text."""
+
+import json
+from collections.abc import Mapping
+from importlib import resources
+from importlib.abc import Traversable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import jinja2
+
+from ackinstall.errors import UsageError
+
+Document = Mapping[str, Any]
+"""An IAM policy document, parsed."""
+
+INLINE_LIMIT = 10_240
+"""Characters that all inline policies of one role may have together, white space not counted (IAM quotas)."""
+
+
+def data(folder: str) -> Traversable:
+    """Return a data folder of the project: in the wheel beside the code, in a checkout above it."""
+    packaged = resources.files("ackinstall") / folder
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parent.parent / folder
+
+
+def render(template: str, beside: Path | None = None, **facts: object) -> Document:
+    """Render the policy `template` (a name in policies/, or a path relative to the folder `beside`).
+
+    Raises UsageError when there is no such template, when it names a fact that does not exist, or when what
+    comes out is not JSON.
+    """
+    source = _source(template, beside)
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 (JSON, where every value goes through tojson)
+        keep_trailing_newline=False,
+    )
+    try:
+        document = json.loads(environment.from_string(source).render(**facts))
+    except jinja2.TemplateError as error:
+        raise UsageError(
+            "policy-template-wrong",
+            f"the policy template '{template}' cannot be rendered: {error}",
+            f"these names can be used in it: {', '.join(sorted(facts))}",
+        ) from error
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            "policy-not-json",
+            f"the policy template '{template}' does not render to JSON: {error}",
+            "write values as {{ name | tojson }}",
+        ) from error
+    if not isinstance(document, dict):
+        raise UsageError(
+            "policy-not-json", f"the policy template '{template}' does not render to a JSON object"
+        )
+    return document
+
+
+def _source(template: str, beside: Path | None) -> str:
+    own = beside / template if beside else None
+    if own is not None and own.is_file():
+        return own.read_text(encoding="utf-8")
+    shipped = data("policies") / template
+    if shipped.is_file():
+        return shipped.read_text(encoding="utf-8")
+    names = sorted(entry.name for entry in data("policies").iterdir() if entry.name.endswith(".j2"))
+    raise UsageError(
+        "unknown-policy-template",
+        f"there is no policy template '{template}'",
+        f"use one of {', '.join(names)}, or a file beside the profile",
+    )
+
+
+def parse(document: str | Mapping[str, Any]) -> Document:
+    """Return a document as IAM answers it: a mapping, or text that may be URL-encoded (RFC 3986).
+
+    What cannot be parsed comes back under a key of its own, so that it differs from every document.
+    """
+    if isinstance(document, Mapping):
+        return document
+    try:
+        parsed = json.loads(unquote(document))
+    except json.JSONDecodeError:
+        return {"Unparsable": document}
+    return parsed if isinstance(parsed, dict) else {"Unparsable": document}
+
+
+def canonical(document: str | Mapping[str, Any]) -> Document:
+    """Return `document` in the one form that all documents of the same meaning have.
+
+    A single statement, action, resource or condition value equals a list of one; order does not matter;
+    actions and condition operators do not depend on case; values are text; an account's root ARN and its
+    number are the same principal.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+    """
+    parsed = parse(document)
+    rest = {key: value for key, value in parsed.items() if key not in ("Statement", "Version")}
+    statements = [_statement(one) for one in _listed(parsed.get("Statement", []))]
+    return {
+        **rest,
+        "Version": parsed.get("Version", "2008-10-17"),
+        "Statement": sorted(statements, key=lambda one: json.dumps(one, sort_keys=True)),
+    }
+
+
+def text(document: Document) -> str:
+    """Return the document as it is sent: compact JSON."""
+    return json.dumps(document, separators=(",", ":"))
+
+
+def _statement(statement: Any) -> dict[str, Any]:  # noqa: ANN401 (whatever JSON holds)
+    if not isinstance(statement, Mapping):
+        return {"Unparsable": statement}
+    return {key: _element(key, value) for key, value in sorted(statement.items())}
+
+
+def _element(key: str, value: Any) -> Any:  # noqa: ANN401 (JSON-like)
+    if key in ("Action", "NotAction"):
+        return sorted({str(one).lower() for one in _listed(value)})
+    if key in ("Resource", "NotResource"):
+        return sorted({str(one) for one in _listed(value)})
+    if key in ("Principal", "NotPrincipal"):
+        principals = {"AWS": "*"} if value == "*" else value
+        return {
+            kind: sorted({_principal(str(one)) for one in _listed(of)}) for kind, of in principals.items()
+        }
+    if key == "Condition":
+        return {operator.lower(): _condition(keys) for operator, keys in sorted(value.items())}
+    return value
+
+
+def _condition(keys: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {
+        key.lower(): sorted({_text(one) for one in _listed(values)}) for key, values in sorted(keys.items())
+    }
+
+
+def _principal(principal: str) -> str:
+    is_root = principal.startswith("arn:") and principal.endswith(":root")
+    return principal.split(":")[4] if is_root else principal
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _listed(value: Any) -> list[Any]:  # noqa: ANN401 (JSON-like)
+    return list(value) if isinstance(value, (list, tuple)) else [value]

@@ -1,0 +1,183 @@
+"""Everything that is printed: plans, progress, errors and summaries, as text or as lines of JSON.
+
+stdout carries the answer, stderr the progress. With `--output json` stdout carries one stream of events, a
+JSON object a line, and nothing else.
+"""
+
+import json
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from ackinstall.engine import Progress, Status
+from ackinstall.errors import AckinstallError
+from ackinstall.resource import Change, Difference, Kind
+
+WORDS = {
+    Kind.NOTHING: "as wanted",
+    Kind.CREATE: "to create",
+    Kind.UPDATE: "to change",
+    Kind.REPLACE: "to make anew",
+    Kind.DELETE: "to delete",
+    Kind.WAIT: "to wait for",
+    Kind.LEAVE: "left alone",
+    Kind.REFUSE: "refused",
+}
+DONE = {
+    Kind.CREATE: "created",
+    Kind.UPDATE: "changed",
+    Kind.REPLACE: "made anew",
+    Kind.DELETE: "deleted",
+    Kind.WAIT: "ready",
+    Kind.LEAVE: "left alone",
+}
+SHOWN_DIFFERENCES = 12
+WIDTH = 100
+
+
+@dataclass
+class Report:
+    """Where a command's words go. `output` is "text" or "json"; safe to use from several threads."""
+
+    output: str = "text"
+    answer: TextIO = field(default_factory=lambda: sys.stdout)
+    progress: TextIO = field(default_factory=lambda: sys.stderr)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _told: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the answer is a stream of events."""
+        return self.output == "json"
+
+    def event(self, name: str, /, **content: object) -> None:
+        """Put one event on the stream; nothing where the output is text."""
+        if self.is_json:
+            self._write(self.answer, json.dumps({"event": name, **content}, default=str))
+
+    def say(self, *lines: str) -> None:
+        """Print lines of the answer; nothing where the output is JSON."""
+        if not self.is_json:
+            self._write(self.answer, "\n".join(lines))
+
+    def note(self, line: str) -> None:
+        """Print a line of progress."""
+        self._write(self.progress, line)
+
+    def plan(self, changes: Sequence[Change], about: Mapping[str, str]) -> None:
+        """Show a plan; `about` says for what."""
+        self.event("plan", **about, changes=[change_data(change) for change in changes])
+        self.say(*plan_text(changes, about))
+
+    def step(self, progress: Progress) -> None:
+        """Show one step of one resource (see engine.Tell); a wait is told once for every reason."""
+        if not self._is_news(progress):
+            return
+        self.event("progress", **progress_data(progress))
+        line = progress_text(progress)
+        if line:
+            self.note(line)
+
+    def error(self, error: AckinstallError) -> None:
+        """Show what went wrong and what to do."""
+        self.event("error", reference=error.reference, message=error.message, hint=error.hint)
+        self.note(f"error: {error.message} [{error.reference}]")
+        if error.hint:
+            self.note(f"  hint: {error.hint}")
+
+    def _is_news(self, progress: Progress) -> bool:
+        if progress.status is not Status.WAITING:
+            return progress.status is not Status.STARTED
+        why, when = self._told.get(progress.resource.id, ("", 0.0))
+        if progress.seconds < 1 or (why == progress.detail and time.monotonic() - when < 10):  # noqa: PLR2004 (s)
+            return False
+        self._told[progress.resource.id] = (progress.detail, time.monotonic())
+        return True
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        with self._lock:
+            stream.write(text + "\n")
+            stream.flush()
+
+
+def plan_text(changes: Sequence[Change], about: Mapping[str, str]) -> list[str]:
+    """Return the plan as lines: a mark and a name for each resource, below it what differs."""
+    heading = "plan for " + ", ".join(f"{key} '{value}'" for key, value in about.items())
+    lines = [heading, ""]
+    for change in changes:
+        reason = f"  ({change.reason})" if change.reason else ""
+        lines.append(f"  {change.kind.value} {change.resource.id}{reason}".rstrip())
+        lines += [f"      {line}" for line in differences_text(change.differences)]
+    return [*lines, "", summary_text(changes)]
+
+
+def differences_text(differences: Sequence[Difference]) -> list[str]:
+    """Return a line for each difference, the longest cut and the last of many counted."""
+    shown = [_difference(one) for one in differences[:SHOWN_DIFFERENCES]]
+    more = len(differences) - len(shown)
+    return [*shown, *([f"and {more} more"] if more > 0 else [])]
+
+
+def _difference(one: Difference) -> str:
+    return f"{one.path}: {_value(one.seen)} -> {_value(one.wanted)}"
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "(none)"
+    text = json.dumps(value, default=str)
+    return text if len(text) <= WIDTH else text[: WIDTH - 3] + "..."
+
+
+def summary_text(changes: Iterable[Change]) -> str:
+    """Return the counts of a plan in one line."""
+    counts = Counter(change.kind for change in changes)
+    parts = [f"{counts[kind]} {WORDS[kind]}" for kind in WORDS if counts[kind]]
+    return ", ".join(parts) or "nothing at all"
+
+
+def progress_text(progress: Progress) -> str:
+    """Return one line for a step, or "" where nothing needs to be said."""
+    name, seconds = progress.resource.id, f"{progress.seconds:.1f} s"
+    match progress.status:
+        case Status.WAITING:
+            return f"  . {name} waits: {progress.detail} ({progress.seconds:.0f} s)"
+        case Status.DONE:
+            kind = progress.change.kind if progress.change else Kind.NOTHING
+            reason = f": {progress.detail}" if progress.detail else ""
+            return f"  {kind.value} {name} {DONE.get(kind, 'done')} ({seconds}){reason}"
+        case Status.FAILED:
+            return f"  x {name} failed: {progress.detail}"
+        case Status.SKIPPED:
+            return f"  / {name} skipped: {progress.detail}"
+    return ""
+
+
+def change_data(change: Change) -> dict[str, Any]:
+    """Return a change as it stands in the JSON stream."""
+    return {
+        "resource": change.resource.id,
+        "kind": change.kind.name.lower(),
+        "reason": change.reason,
+        "differences": [
+            {"path": one.path, "seen": one.seen, "wanted": one.wanted} for one in change.differences
+        ],
+    }
+
+
+def progress_data(progress: Progress) -> dict[str, Any]:
+    """Return a step as it stands in the JSON stream."""
+    error = progress.error
+    return {
+        "resource": progress.resource.id,
+        "status": progress.status.value,
+        "kind": progress.change.kind.name.lower() if progress.change else None,
+        "detail": progress.detail,
+        "seconds": round(progress.seconds, 3),
+        "error": error.reference if error else None,
+        "hint": error.hint if error else None,
+    }

@@ -1,0 +1,209 @@
+"""The S3 bucket for data and models: private, encrypted, reached by TLS only, shared by the account's clusters."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ackinstall.errors import Kept, Refused, aws_code, is_absent
+from ackinstall.policies import Document, canonical, parse, text
+from ackinstall.resource import TAKEN_OVER, USERS, Change, Resource, Seen, State
+from ackinstall.resources.marks import PREFIX, Tags, is_ours, mapping, marked, pairs, users, wanted
+
+if TYPE_CHECKING:
+    from ackinstall.clients import Clients
+
+PRIVATE = {
+    "BlockPublicAcls": True,
+    "IgnorePublicAcls": True,
+    "BlockPublicPolicy": True,
+    "RestrictPublicBuckets": True,
+}
+ENCRYPTED = ("AES256", "aws:kms", "aws:kms:dsse")
+NONE_SET = frozenset(
+    {
+        "NoSuchBucketPolicy",
+        "NoSuchPublicAccessBlockConfiguration",
+        "NoSuchTagSet",
+        "ServerSideEncryptionConfigurationNotFoundError",
+    }
+)
+WITHOUT_CONSTRAINT = "us-east-1"
+"""The region whose buckets have no LocationConstraint:
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket(Resource):
+    """A bucket in `region`, owned by `account`; `policy` holds the statements, each with a Sid, that it must have.
+
+    Other statements, other settings and all objects are left alone. With `delete_data` a removal takes the
+    objects too; without, a bucket that holds any is kept.
+    """
+
+    kind: ClassVar[str] = "bucket"
+    patience: ClassVar[float] = 900.0
+
+    account: str
+    region: str
+    policy: Document
+    owner: str
+    tags: Tags = field(default_factory=dict)
+    delete_data: bool = False
+
+    def desired(self) -> State:
+        """See Resource."""
+        return {
+            "region": self.region,
+            "publicAccessBlock": PRIVATE,
+            "encrypted": True,
+            "policy": canonical(self.policy)["Statement"],
+            "tags": dict(self.tags),
+        }
+
+    def observe(self, clients: "Clients") -> Seen | None:
+        """See Resource."""
+        s3 = _Bucket(clients.aws.client("s3"), self.name, self.account)
+        try:
+            region = s3.ask("get_bucket_location").get("LocationConstraint") or WITHOUT_CONSTRAINT
+            tags = mapping(s3.ask("get_bucket_tagging").get("TagSet", ()))
+            block = s3.ask("get_public_access_block").get("PublicAccessBlockConfiguration", {})
+            rules = (
+                s3.ask("get_bucket_encryption").get("ServerSideEncryptionConfiguration", {}).get("Rules", ())
+            )
+            policy = parse(s3.ask("get_bucket_policy").get("Policy", "{}"))
+        except Exception as error:
+            if is_absent(error):
+                return None
+            if aws_code(error) in ("AccessDenied", "403", "AllAccessDisabled"):
+                raise self._taken() from error
+            raise
+        state = {
+            "region": region,
+            "publicAccessBlock": {key: block.get(key, False) for key in PRIVATE},
+            "encrypted": any(_algorithm(rule) in ENCRYPTED for rule in rules),
+            "policy": canonical({"Statement": self._own(policy)})["Statement"],
+            "tags": wanted(self.tags, tags),
+        }
+        return Seen(
+            state=state,
+            ours=is_ours(tags, self.owner, shared=True),
+            users=users(tags),
+            locked=f"is in the region '{region}', which cannot be changed" if region != self.region else "",
+        )
+
+    def loses(self, clients: "Clients") -> str:
+        """See Resource."""
+        s3 = _Bucket(clients.aws.client("s3"), self.name, self.account)
+        if self.delete_data or not (s3.ask("list_objects_v2", MaxKeys=1).get("Contents")):
+            return ""
+        return f"holds objects (`aws s3 rb s3://{self.name} --force` deletes them)"
+
+    def create(self, clients: "Clients") -> None:
+        """See Resource."""
+        configuration: dict[str, Any] = {"Tags": pairs(marked(self.owner, self.tags))}
+        if self.region != WITHOUT_CONSTRAINT:
+            configuration["LocationConstraint"] = self.region
+        try:
+            clients.aws.client("s3").create_bucket(Bucket=self.name, CreateBucketConfiguration=configuration)
+        except Exception as error:
+            if aws_code(error) == "BucketAlreadyExists":
+                raise self._taken() from error
+            raise
+
+    def update(self, clients: "Clients", change: Change) -> None:
+        """See Resource."""
+        s3 = _Bucket(clients.aws.client("s3"), self.name, self.account)
+        self._tag(s3, change)
+        if "publicAccessBlock" in change.paths:
+            s3.tell("put_public_access_block", PublicAccessBlockConfiguration=PRIVATE)
+        if "encrypted" in change.paths:
+            default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+            s3.tell("put_bucket_encryption", ServerSideEncryptionConfiguration={"Rules": [default]})
+        if "policy" in change.paths:
+            s3.tell(
+                "put_bucket_policy",
+                Policy=text(self._merged(parse(s3.ask("get_bucket_policy").get("Policy", "{}")))),
+            )
+
+    def delete(self, clients: "Clients") -> None:
+        """See Resource."""
+        s3 = _Bucket(clients.aws.client("s3"), self.name, self.account)
+        try:
+            if self.delete_data:
+                s3.empty()
+            s3.tell("delete_bucket")
+        except Exception as error:
+            if is_absent(error):
+                return
+            if aws_code(error) == "BucketNotEmpty":
+                raise Kept(f"holds objects (`aws s3 rb s3://{self.name} --force` deletes them)") from error
+            raise
+
+    def _own(self, policy: Document) -> list[Any]:
+        sids = {statement["Sid"] for statement in self.policy["Statement"]}
+        return [one for one in _statements(policy) if one.get("Sid") in sids]
+
+    def _merged(self, policy: Document) -> Document:
+        own = self._own(policy)
+        others = [one for one in _statements(policy) if one not in own]
+        return {**self.policy, "Statement": [*others, *self.policy["Statement"]]}
+
+    def _tag(self, s3: "_Bucket", change: Change) -> None:
+        if not (change.reason == TAKEN_OVER or change.paths & {USERS, "tags"}):
+            return
+        found = mapping(s3.ask("get_bucket_tagging").get("TagSet", ()))
+        leaving = [d for d in change.differences if d.path == USERS and self.user not in d.wanted]
+        if leaving:
+            tags: Mapping[str, str] = {key: one for key, one in found.items() if key != PREFIX + self.owner}
+        else:
+            tags = {**found, **marked(self.owner, self.tags)}
+        s3.tell("put_bucket_tagging", Tagging={"TagSet": pairs(tags)})
+
+    def _taken(self) -> Refused:
+        return Refused(
+            "bucket-not-accessible",
+            f"the bucket '{self.name}' exists and cannot be read: another account has the name, or reading is not allowed",
+            "give another name with `--set bucket.name=NAME`",
+        )
+
+
+class _Bucket:
+    """One bucket's calls, each of them bound to the account that must own it."""
+
+    def __init__(self, s3: Any, name: str, account: str) -> None:  # noqa: ANN401 (boto3's)
+        self._s3 = s3
+        self._about = {"Bucket": name, "ExpectedBucketOwner": account}
+
+    def ask(self, operation: str, **arguments: object) -> dict[str, Any]:
+        """Return an answer, empty where nothing of the sort is set."""
+        call: Callable[..., dict[str, Any]] = getattr(self._s3, operation)
+        try:
+            return call(**self._about, **arguments)
+        except Exception as error:
+            if aws_code(error) in NONE_SET:
+                return {}
+            raise
+
+    def tell(self, operation: str, **arguments: object) -> None:
+        """Make a change."""
+        getattr(self._s3, operation)(**self._about, **arguments)
+
+    def empty(self) -> None:
+        """Delete all versions, delete markers and open uploads."""
+        for page in self._s3.get_paginator("list_object_versions").paginate(**self._about):
+            found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            if found:
+                keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+                self.tell("delete_objects", Delete={"Objects": keys, "Quiet": True})
+        for page in self._s3.get_paginator("list_multipart_uploads").paginate(**self._about):
+            for upload in page.get("Uploads", ()):
+                self.tell("abort_multipart_upload", Key=upload["Key"], UploadId=upload["UploadId"])
+
+
+def _statements(policy: Document) -> list[Any]:
+    statements = policy.get("Statement", [])
+    return list(statements) if isinstance(statements, list) else [statements]
+
+
+def _algorithm(rule: Mapping[str, Any]) -> str:
+    return str(rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm", ""))

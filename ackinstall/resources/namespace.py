@@ -1,0 +1,106 @@
+"""The Kubernetes namespace that the controllers live in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ackinstall.kube import MANAGED, Manifest, Ref, is_ours
+from ackinstall.resource import Change, Resource, Seen, State
+
+if TYPE_CHECKING:
+    from ackinstall.clients import Clients
+
+# What people keep in a namespace; the rest is made by controllers and goes with these.
+KINDS = (
+    ("v1", "ConfigMap"),
+    ("v1", "PersistentVolumeClaim"),
+    ("v1", "Pod"),
+    ("v1", "Secret"),
+    ("v1", "Service"),
+    ("v1", "ServiceAccount"),
+    ("apps/v1", "DaemonSet"),
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+    ("batch/v1", "CronJob"),
+    ("batch/v1", "Job"),
+)
+MADE_BY_KUBERNETES = frozenset({("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")})
+INSTANCE = "app.kubernetes.io/instance"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Namespace(Resource):
+    """The namespace; `releases` are the Helm releases whose objects in it are ours."""
+
+    kind: ClassVar[str] = "namespace"
+
+    releases: tuple[str, ...] = ()
+
+    def desired(self) -> State:
+        """See Resource."""
+        return {"phase": "Active"}
+
+    def observe(self, clients: "Clients") -> Seen | None:
+        """See Resource."""
+        found = clients.kube.get(self._ref)
+        if found is None:
+            return None
+        ending = "deletionTimestamp" in found["metadata"]
+        return Seen(
+            state={"phase": "Active"},
+            ours=is_ours(found),
+            busy=f"is still Terminating{_obstacles(found)}" if ending else "",
+        )
+
+    def loses(self, clients: "Clients") -> str:
+        """See Resource."""
+        others = sorted(self._others(clients))
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""  # noqa: PLR2004 (a line's worth)
+        return f"holds objects that are not ours: {', '.join(others[:5])}{more}" if others else ""
+
+    def create(self, clients: "Clients") -> None:
+        """See Resource."""
+        clients.kube.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {"name": self.name, "labels": {MANAGED: "true"}},
+            }
+        )
+
+    def update(self, clients: "Clients", change: Change) -> None:
+        """See Resource. A namespace has nothing that could differ."""
+
+    def delete(self, clients: "Clients") -> None:
+        """See Resource."""
+        clients.kube.delete(self._ref)
+
+    def _others(self, clients: "Clients") -> Iterator[str]:
+        for api_version, kind in KINDS:
+            for found in clients.kube.list(api_version, kind, self.name):
+                if not self._is_known(found):
+                    yield f"{kind}/{found['metadata']['name']}"
+
+    def _is_known(self, found: Manifest) -> bool:
+        metadata = found["metadata"]
+        labels = metadata.get("labels") or {}
+        return (
+            is_ours(found)
+            or labels.get(INSTANCE) in self.releases
+            or "deletionTimestamp" in metadata
+            or bool(metadata.get("ownerReferences"))
+            or (found["kind"], metadata["name"]) in MADE_BY_KUBERNETES
+            or (labels.get("owner") == "helm" and labels.get("name") in self.releases)
+        )
+
+    @property
+    def _ref(self) -> Ref:
+        return Ref("v1", "Namespace", self.name)
+
+
+def _obstacles(found: Manifest) -> str:
+    """Return what the namespace's controller says it waits for."""
+    conditions = found.get("status", {}).get("conditions", ())
+    named = ("NamespaceContentRemaining", "NamespaceFinalizersRemaining", "NamespaceDeletionContentFailure")
+    told = [one["message"] for one in conditions if one["type"] in named and one["status"] == "True"]
+    return f": {'; '.join(told)}" if told else ""

@@ -1,0 +1,118 @@
+"""Reads IAM roles whole. A role takes three calls and one more for every inline policy, so the first look at
+all roles is one GetAccountAuthorizationDetails; after that, and where it is not allowed or the account is
+larger than one answer, a role is read alone.
+"""
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ackinstall.errors import aws_code, is_absent
+from ackinstall.policies import Document, parse
+from ackinstall.resources.marks import Tags, mapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundRole:
+    """A role as it stands: documents are parsed, `managed` are ARNs, `inline` maps names to documents."""
+
+    name: str
+    path: str
+    description: str
+    trust: Document
+    managed: frozenset[str]
+    inline: Mapping[str, Document]
+    boundary: str
+    tags: Tags
+
+
+class RoleBook:
+    """The reader; `iam` is a boto3 client. Safe to use from several threads."""
+
+    def __init__(self, iam: Any) -> None:  # noqa: ANN401 (boto3's clients are made at run time)
+        self._iam = iam
+        self._lock = threading.Lock()
+        self._first: dict[str, FoundRole] | None = None
+        self._whole = False
+        self._looked: set[str] = set()
+
+    def read(self, name: str, inline: Iterable[str] = ()) -> FoundRole | None:
+        """Return the role `name`, or None; a single read fetches only the `inline` policies named."""
+        with self._lock:
+            if self._first is None:
+                self._first = self._read_all()
+            again = name in self._looked
+            self._looked.add(name)
+            if not again and (name in self._first or self._whole):
+                return self._first.get(name)
+        return self._read_one(name, inline)
+
+    def trusting(self, principal: str) -> list[str]:
+        """Return the names of all roles whose trust policy names the federated `principal` (an ARN)."""
+        pages = self._iam.get_paginator("list_roles").paginate()
+        roles = (role for page in pages for role in page["Roles"])
+        return sorted(
+            role["RoleName"]
+            for role in roles
+            if principal in _federated(parse(role["AssumeRolePolicyDocument"]))
+        )
+
+    def _read_all(self) -> dict[str, FoundRole]:
+        try:
+            answer = self._iam.get_account_authorization_details(Filter=["Role"], MaxItems=1000)
+        except Exception as error:
+            if aws_code(error) in ("AccessDenied", "AccessDeniedException"):
+                return {}
+            raise
+        self._whole = not answer.get("IsTruncated", False)
+        return {role["RoleName"]: _from_details(role) for role in answer["RoleDetailList"]}
+
+    def _read_one(self, name: str, inline: Iterable[str]) -> FoundRole | None:
+        try:
+            role = self._iam.get_role(RoleName=name)["Role"]
+            attached = self._iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
+            managed = frozenset(one["PolicyArn"] for page in attached for one in page["AttachedPolicies"])
+            documents = {one: self._read_inline(name, one) for one in inline}
+        except Exception as error:
+            if is_absent(error):
+                return None
+            raise
+        return _found(role, managed, {one: document for one, document in documents.items() if document})
+
+    def _read_inline(self, role: str, policy: str) -> Document | None:
+        try:
+            return parse(self._iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"])
+        except Exception as error:
+            if is_absent(error):
+                return None
+            raise
+
+
+def _from_details(role: Mapping[str, Any]) -> FoundRole:
+    managed = frozenset(one["PolicyArn"] for one in role.get("AttachedManagedPolicies", ()))
+    inline = {one["PolicyName"]: parse(one["PolicyDocument"]) for one in role.get("RolePolicyList", ())}
+    return _found(role, managed, inline)
+
+
+def _found(role: Mapping[str, Any], managed: frozenset[str], inline: Mapping[str, Document]) -> FoundRole:
+    return FoundRole(
+        name=role["RoleName"],
+        path=role["Path"],
+        description=role.get("Description", ""),
+        trust=parse(role["AssumeRolePolicyDocument"]),
+        managed=managed,
+        inline=inline,
+        boundary=(role.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn", ""),
+        tags=mapping(role.get("Tags", ())),
+    )
+
+
+def _federated(trust: Document) -> set[str]:
+    statements = trust.get("Statement", [])
+    found: set[str] = set()
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal", {})
+        named = principal.get("Federated", []) if isinstance(principal, Mapping) else []
+        found.update(named if isinstance(named, list) else [named])
+    return found

@@ -1,0 +1,95 @@
+"""A controller's service account, and the proof that it can assume its role.
+
+It is made before the Helm release, in the form in which Helm takes an object over, so that no pod starts
+before its role can be assumed: a pod that starts too early exits and waits in CrashLoopBackOff.
+https://helm.sh/docs/topics/advanced/#adopting-existing-resources
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ackinstall.errors import aws_code
+from ackinstall.kube import MANAGED, Manifest, Ref, is_ours
+from ackinstall.resource import Change, Resource, Seen, State
+
+if TYPE_CHECKING:
+    from ackinstall.clients import Clients
+
+ROLE_ARN = "eks.amazonaws.com/role-arn"
+"""https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceAccount(Resource):
+    """The service account `name` in `namespace`, annotated with `role_arn`, that Helm's `release` takes over.
+
+    It is ready once a token of it, made for `audience`, is exchanged for the role's credentials.
+    """
+
+    kind: ClassVar[str] = "service-account"
+    patience: ClassVar[float] = 120.0
+
+    namespace: str
+    role_arn: str
+    release: str
+    audience: str
+
+    def desired(self) -> State:
+        """See Resource."""
+        return {"roleArn": self.role_arn, "release": self.release}
+
+    def observe(self, clients: "Clients") -> Seen | None:
+        """See Resource. Asks STS for credentials, which are thrown away; that changes nothing."""
+        found = clients.kube.get(self._ref)
+        if found is None:
+            return None
+        annotations = found["metadata"].get("annotations") or {}
+        state = {
+            "roleArn": annotations.get(ROLE_ARN, ""),
+            "release": annotations.get("meta.helm.sh/release-name", ""),
+        }
+        is_annotated = state["roleArn"] == self.role_arn
+        return Seen(state=state, ours=is_ours(found), unready=self.unproven(clients) if is_annotated else "")
+
+    def unproven(self, clients: "Clients") -> str:
+        """Return why the role cannot be assumed with this service account's token; "" when it can."""
+        token = clients.kube.token(self.namespace, self.name, self.audience)
+        try:
+            clients.aws.client("sts").assume_role_with_web_identity(
+                RoleArn=self.role_arn, RoleSessionName="ackinstall-proof", WebIdentityToken=token
+            )
+        except Exception as error:
+            code = aws_code(error)
+            if code in ("AccessDenied", "InvalidIdentityToken"):
+                return f"'{self.role_arn}' cannot be assumed yet ({code})"
+            raise
+        return ""
+
+    def create(self, clients: "Clients") -> None:
+        """See Resource."""
+        clients.kube.create(self._manifest())
+
+    def update(self, clients: "Clients", change: Change) -> None:  # noqa: ARG002 (one apply sets all)
+        """See Resource."""
+        clients.kube.apply(self._manifest(), force=True)
+
+    def delete(self, clients: "Clients") -> None:
+        """See Resource."""
+        clients.kube.delete(self._ref)
+
+    def _manifest(self) -> Manifest:
+        metadata = {
+            "name": self.name,
+            "namespace": self.namespace,
+            "labels": {MANAGED: "true", "app.kubernetes.io/managed-by": "Helm"},
+            "annotations": {
+                ROLE_ARN: self.role_arn,
+                "meta.helm.sh/release-name": self.release,
+                "meta.helm.sh/release-namespace": self.namespace,
+            },
+        }
+        return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+    @property
+    def _ref(self) -> Ref:
+        return Ref("v1", "ServiceAccount", self.name, self.namespace)

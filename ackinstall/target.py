@@ -1,0 +1,120 @@
+"""From the command line's choices to everything a command works with: profile, facts, clients, resources.
+
+The order is that of mistakes: the profile is read before any network, AWS before Kubernetes, the cluster
+before the registry; what is wrong stops the run before anything was changed.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ackinstall import catalog, facts, profile
+from ackinstall.clients import Access, Aws, Clients, open_worlds
+from ackinstall.errors import AckinstallError, UsageError
+from ackinstall.facts import Facts
+from ackinstall.kube import Kube, Ref
+from ackinstall.profile import Profile
+from ackinstall.resource import Resource
+from ackinstall.resources.receipt import NAME as RECEIPT
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What the user chose; `profile` "" means the receipt's for a teardown, else the default one."""
+
+    cluster: str
+    profile: str = ""
+    settings: tuple[str, ...] = ()
+    kubeconfig: str | None = None
+    context: str | None = None
+    upgrade: bool = False
+    delete_data: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """An opened target."""
+
+    profile: Profile
+    facts: Facts
+    clients: Clients
+    resources: list[Resource]
+
+
+@contextmanager
+def opened(choice: Choice, login: Callable[[], Aws], *, present: bool) -> Iterator[Target]:
+    """Open the target of an installation, or of a teardown when not `present`.
+
+    `login` opens the AWS session; it is called after the profile was read. Raises AckinstallError for
+    whatever is wrong with profile, credentials, cluster, registry or charts.
+    """
+    chosen = profile.load(choice.profile or DEFAULT, choice.settings)
+    aws = login()
+    with ThreadPoolExecutor(2) as pool:
+        reading = pool.submit(facts.read_caller, aws)
+        cluster = facts.read_cluster(aws, choice.cluster)
+        caller = reading.result()
+    access = Access(
+        cluster=cluster.name,
+        endpoint=cluster.endpoint,
+        ca=cluster.ca,
+        kubeconfig=choice.kubeconfig,
+        context=choice.context,
+    )
+    with open_worlds(aws, access) as (clients, directory):
+        reach(clients.kube, cluster.endpoint)
+        clients.helm.version()
+        if present:
+            charts = facts.pull_charts(
+                chosen.controllers, chosen.namespace, clients, directory, upgrade=choice.upgrade
+            )
+        else:
+            chosen = chosen if choice.profile else remembered(clients.kube, chosen)
+            charts = facts.installed_charts(chosen.controllers, clients)
+        known = facts.of(aws, caller, cluster, charts)
+        resources = catalog.build(chosen, known, delete_data=choice.delete_data)
+        yield Target(
+            profile=chosen,
+            facts=known,
+            clients=clients,
+            resources=resources if present else catalog.guard(resources),
+        )
+
+
+def reach(kube: Kube, endpoint: str) -> None:
+    """Raise AckinstallError when the API server does not answer or does not let us in."""
+    try:
+        facts.settled(kube.version, "the cluster", seconds=10)
+    except AckinstallError as error:
+        if error.reference == "connection-lost":
+            raise AckinstallError(
+                "api-server-unreachable",
+                f"the cluster's API server '{endpoint}' does not answer",
+                "a private cluster is reached from inside its network, or with `--kubeconfig FILE --context NAME`",
+            ) from error
+        raise
+
+
+def remembered(kube: Kube, fallback: Profile) -> Profile:
+    """Return the profile that the receipt names, or `fallback` where there is no receipt that can be read."""
+    receipt = kube.get(Ref("v1", "ConfigMap", RECEIPT, fallback.namespace))
+    if receipt is None:
+        return fallback
+    try:
+        content = json.loads(receipt["data"]["profile"])
+        profile.check(content, "the receipt")
+    except (KeyError, ValueError, UsageError):
+        return fallback
+    return profile.parse(content, name="receipt", folder=None)
+
+
+def known(choice: Choice, login: Callable[[], Aws]) -> tuple[Profile, Facts]:
+    """Return profile and facts without opening the cluster or a chart: enough for names and ARNs."""
+    chosen = profile.load(choice.profile or DEFAULT, choice.settings)
+    aws = login()
+    cluster = facts.read_cluster(aws, choice.cluster)
+    return chosen, facts.of(aws, "", cluster, {})
