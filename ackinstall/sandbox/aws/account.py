@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from moto.applicationautoscaling.models import ApplicationAutoscalingBackend, applicationautoscaling_backends
 from moto.eks.models import EKSBackend, eks_backends
-from moto.iam.models import IAMBackend, iam_backends
+from moto.iam.models import IAMBackend, Role, iam_backends
 from moto.s3.models import S3Backend, s3_backends
 from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 from moto.sts.models import STSBackend, sts_backends
@@ -21,12 +21,16 @@ class Account:
     @property
     def partition(self) -> str:
         """The partition of the home region: aws, aws-cn or aws-us-gov."""
-        return get_partition(self.region)
+        return str(get_partition(self.region))
 
     @property
     def iam(self) -> IAMBackend:
         """Users, roles, policies and identity providers."""
         return iam_backends[self.id][self.partition]
+
+    def role(self, name: str) -> Role | None:
+        """Find a role by its name."""
+        return next((role for role in list(self.iam.roles.values()) if role.name == name), None)
 
     @property
     def sts(self) -> STSBackend:
@@ -49,3 +53,7 @@ class Account:
     def autoscaling(self, region: str) -> ApplicationAutoscalingBackend:
         """Scalable targets and scaling policies of a region."""
         return applicationautoscaling_backends[self.id][region]
+
+    def autoscaling_regions(self) -> dict[str, ApplicationAutoscalingBackend]:
+        """Stores of scalable targets by region, of the regions that somebody has used."""
+        return dict(applicationautoscaling_backends[self.id])

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from botocore.exceptions import UnknownServiceError
 from botocore.parsers import create_parser
+from moto.core.exceptions import ServiceException
 from moto.core.model import OperationModel
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request, determine_request_protocol
@@ -86,7 +87,7 @@ class Call:
         result.pop("ResponseMetadata", None)
         return result
 
-    def reply(self, result: Mapping[str, Any] | AwsError) -> Response:
+    def reply(self, result: Mapping[str, Any] | ServiceException) -> Response:
         """Write the result or the error in the wire format of this service."""
         if isinstance(result, AwsError) and result.reply is not None:
             return result.reply
@@ -116,7 +117,7 @@ def parse(request: Request, scope: Scope, forward: Callable[[Request], Response]
     except (NotFound, NotImplementedError, UnknownServiceError):
         return None
     parameters: Mapping[str, Any] = labels
-    if scope.service != "s3":  # an object's content is no parameter
+    if not operation.has_streaming_input:  # an object's content is no parameter
         parser = PROTOCOL_PARSERS[determine_request_protocol(service, request.content_type)]
         parameters = parser(operation).parse(
             {

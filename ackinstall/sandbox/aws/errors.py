@@ -26,7 +26,7 @@ COMMON_ERROR_CODES.extend(
 )
 
 
-class AwsError(ServiceException):
+class AwsError(ServiceException):  # type: ignore[misc]  # moto is not checked
     """An error reply of AWS.
 
     `status` is the HTTP status; `reply` is moto's own reply when the error comes from there, and is then

@@ -156,8 +156,17 @@ class SageMakerHosting:
 
     def delete_endpoint(self, call: Call) -> Mapping[str, Any]:
         """Delete an endpoint, which is Deleting for some seconds."""
-        self._begin(self._idle(call), "Deleting")
+        endpoint = self._idle(call)
+        self._deregister(call.scope.region, endpoint.name)
+        self._begin(endpoint, "Deleting")
         return {}
+
+    def _deregister(self, region: str, endpoint: str) -> None:
+        """Deregister the scalable targets of an endpoint, as SageMaker does when it is deleted."""
+        scaling = self._account.autoscaling(region)
+        for target in scaling.describe_scalable_targets("sagemaker", None, None):
+            if target.resource_id.startswith(f"endpoint/{endpoint}/"):
+                scaling.deregister_scalable_target("sagemaker", target.resource_id, target.scalable_dimension)
 
     def _begin(self, endpoint: Endpoint, change: str) -> None:
         endpoint.change, endpoint.modified = change, datetime.now(UTC)

@@ -2,10 +2,12 @@
 
 import io
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from botocore import xform_name
+from moto.core.exceptions import ServiceException
 from moto.core.request import Request
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -15,13 +17,18 @@ from ackinstall.sandbox.aws import call as calls
 from ackinstall.sandbox.aws import caller
 from ackinstall.sandbox.aws.account import Account
 from ackinstall.sandbox.aws.admin import PREFIX, Admin
+from ackinstall.sandbox.aws.application_autoscaling import ApplicationAutoScaling
 from ackinstall.sandbox.aws.authenticate import Authenticator
 from ackinstall.sandbox.aws.call import Call
 from ackinstall.sandbox.aws.eks import ControlPlane, Eks
 from ackinstall.sandbox.aws.errors import AwsError, UnsupportedError
+from ackinstall.sandbox.aws.iam import Iam
+from ackinstall.sandbox.aws.s3 import S3
 from ackinstall.sandbox.aws.sagemaker_hosting import SageMakerHosting
 from ackinstall.sandbox.aws.sagemaker_jobs import SageMakerJobs
+from ackinstall.sandbox.aws.service_linked_roles import ServiceLinkedRoles
 from ackinstall.sandbox.aws.sts import Issuer, Sts
+from ackinstall.sandbox.aws.validation import check_names
 
 _log = logging.getLogger(__name__)
 _NOT_SIGNED = (
@@ -42,6 +49,7 @@ class Aws:
         self._account = account
         self._corrections = corrections
         self._admin = admin
+        self._lock = threading.RLock()  # moto walks its stores while others write to them
         self._moto = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401 - WSGI
@@ -60,10 +68,12 @@ class Aws:
         if call is None:
             return self._forward(request)
         try:
-            if scope.access_key_id:
-                call = call.by(caller.identify(self._account, request, scope))
-            return self._carry_out(call)
-        except AwsError as error:
+            with self._lock:
+                if scope.access_key_id:
+                    call = call.by(caller.identify(self._account, request, scope))
+                check_names(call)
+                return self._carry_out(call)
+        except ServiceException as error:
             return call.reply(error)
         except Exception:  # noqa: BLE001 - whatever moto trips over, the caller gets an AWS error
             _log.exception("'%s' failed inside the sandbox", call.action)
@@ -106,12 +116,17 @@ class Sandbox:
         self._cluster = cluster
         self._eks = Eks(account)
         self._eks.add_cluster(cluster, control_plane)
-        sts = Sts(account, Issuer(control_plane.issuer, service_account_key))
+        hosting = SageMakerHosting(account)
+        service_linked_roles = ServiceLinkedRoles(account)
+        scaling = ApplicationAutoScaling(account, hosting, service_linked_roles)
         admin = Admin(Authenticator(account, self._eks, cluster))
         corrections = {
             "eks": (self._eks,),
-            "sts": (sts,),
-            "sagemaker": (SageMakerJobs(account), SageMakerHosting(account)),
+            "sts": (Sts(account, Issuer(control_plane.issuer, service_account_key)),),
+            "iam": (Iam(account), service_linked_roles),
+            "s3": (S3(account),),
+            "sagemaker": (SageMakerJobs(account), hosting),
+            "application-autoscaling": (scaling,),
         }
         self.application = Aws(account, corrections, admin)
 
@@ -126,7 +141,7 @@ class Sandbox:
         return {"access_key_id": key.access_key_id, "secret_access_key": key.secret_access_key}
 
 
-class _Handler(MotoRequestHandler):
+class _Handler(MotoRequestHandler):  # type: ignore[misc]  # moto is not checked
     """Handles requests without a line for each on stderr: /sandbox/calls has them."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:

@@ -1,0 +1,61 @@
+"""S3: new buckets are encrypted, closed to the public and tagged in the creating call, as in AWS."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from moto.s3.models import PublicAccessBlock, s3_backends
+
+from ackinstall.sandbox.aws.account import Account
+from ackinstall.sandbox.aws.call import Call
+from ackinstall.sandbox.aws.errors import AwsError
+
+_BY_DEFAULT = {"SSEAlgorithm": "AES256"}
+_ENCRYPTION = {"Rule": {"ApplyServerSideEncryptionByDefault": _BY_DEFAULT, "BucketKeyEnabled": False}}
+_TAKEN = (
+    "The requested bucket name is not available. The bucket namespace is shared by all users of the system. "
+    "Please select a different name and try again."
+)
+_NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]")
+
+
+class S3:
+    """The operations of S3 that differ from moto's."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def create_bucket(self, call: Call) -> Mapping[str, Any]:
+        """Make a bucket as AWS has made them since April 2023."""
+        name = call.parameters["Bucket"]
+        if not _NAME.fullmatch(name):
+            raise AwsError("InvalidBucketName", "The specified bucket is not valid.")
+        if s3_backends.bucket_accounts.get(name, self._account.id) != self._account.id:
+            raise AwsError("BucketAlreadyExists", _TAKEN, 409)
+        is_new = name not in self._account.s3.buckets
+        result = call.moto()
+        if is_new:
+            s3 = self._account.s3
+            s3.put_bucket_encryption(name, _ENCRYPTION)
+            s3.buckets[name].public_access_block = PublicAccessBlock("true", "true", "true", "true")
+            s3.put_bucket_ownership_controls(name, "BucketOwnerEnforced")
+            tags = call.parameters.get("CreateBucketConfiguration", {}).get("Tags", [])
+            if tags:
+                s3.put_bucket_tagging(name, {tag["Key"]: tag["Value"] for tag in tags})
+        return result
+
+    def delete_bucket_encryption(self, call: Call) -> Mapping[str, Any]:
+        """Go back to the default encryption: a bucket has always one."""
+        result = call.moto()
+        self._account.s3.put_bucket_encryption(call.parameters["Bucket"], _ENCRYPTION)
+        return result
+
+    def put_bucket_policy(self, call: Call) -> Mapping[str, Any]:
+        """Write a bucket policy that is JSON."""
+        try:
+            json.loads(call.parameters["Policy"])
+        except ValueError:
+            message = "Policies must be valid JSON and the first byte must be '{'"
+            raise AwsError("MalformedPolicy", message) from None
+        return call.moto()

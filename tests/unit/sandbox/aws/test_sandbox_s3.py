@@ -1,0 +1,68 @@
+"""S3: what a new bucket has, and whose it is."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from moto.s3.models import s3_backends
+from running_aws import REGION, RunningAws
+
+WEST = {"LocationConstraint": REGION}
+
+
+@pytest.fixture
+def s3(aws: RunningAws) -> Any:
+    return aws.client("s3")
+
+
+def test_a_new_bucket_is_encrypted_and_closed(s3: Any) -> None:
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration=WEST)
+    rules = s3.get_bucket_encryption(Bucket="bucket")["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rules[0]["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    block = s3.get_public_access_block(Bucket="bucket")["PublicAccessBlockConfiguration"]
+    assert list(block.values()) == [True] * 4
+    ownership = s3.get_bucket_ownership_controls(Bucket="bucket")["OwnershipControls"]["Rules"]
+    assert ownership == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    s3.delete_public_access_block(Bucket="bucket")
+    with pytest.raises(ClientError, match="NoSuchPublicAccessBlockConfiguration"):
+        s3.get_public_access_block(Bucket="bucket")
+    s3.delete_bucket_encryption(Bucket="bucket")
+    assert s3.get_bucket_encryption(Bucket="bucket")["ServerSideEncryptionConfiguration"]["Rules"] == rules
+
+
+@pytest.mark.parametrize(("region", "location"), [(REGION, WEST), ("us-east-1", {})])
+def test_a_bucket_is_tagged_in_the_creating_call(aws: RunningAws, region: str, location: Any) -> None:
+    s3 = aws.client("s3", region_name=region)
+    tags = [{"Key": "a", "Value": "b"}]
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={**location, "Tags": tags})
+    assert s3.get_bucket_tagging(Bucket="bucket")["TagSet"] == tags
+
+
+@pytest.mark.parametrize("name", ["Upper", "under_score", "a..b", "1.2.3.4", "-dash"])
+def test_a_name_that_no_bucket_can_have(s3: Any, name: str) -> None:
+    with pytest.raises(ClientError, match="InvalidBucketName"):
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration=WEST)
+
+
+def test_a_bucket_of_another_account(s3: Any) -> None:
+    s3_backends["999999999999"]["aws"].create_bucket("theirs", REGION)
+    with pytest.raises(ClientError, match="403"):
+        s3.head_bucket(Bucket="theirs")
+    with pytest.raises(ClientError, match="BucketAlreadyExists"):
+        s3.create_bucket(Bucket="theirs", CreateBucketConfiguration=WEST)
+
+
+def test_objects_keep_a_bucket(s3: Any) -> None:
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration=WEST)
+    s3.put_object(Bucket="bucket", Key="a/b c.txt", Body=b"Action=AssumeRoleWithWebIdentity")
+    assert s3.get_object(Bucket="bucket", Key="a/b c.txt")["Body"].read().startswith(b"Action=")
+    with pytest.raises(ClientError, match="BucketNotEmpty"):
+        s3.delete_bucket(Bucket="bucket")
+    s3.delete_object(Bucket="bucket", Key="a/b c.txt")
+    s3.delete_bucket(Bucket="bucket")
+
+
+def test_a_bucket_policy_is_json(s3: Any) -> None:
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration=WEST)
+    with pytest.raises(ClientError, match="MalformedPolicy"):
+        s3.put_bucket_policy(Bucket="bucket", Policy="{")
