@@ -200,7 +200,7 @@ def _work(change: Change, clients: "Clients", options: Options, tell: Tell) -> P
         left = Change(Kind.LEAVE, resource, reason=kept.message)
         end = Progress(resource, Status.DONE, left, kept.message, seconds=time.monotonic() - started)
     except Exception as error:  # noqa: BLE001 (one resource's failure, of whatever sort, must not end the others)
-        told = translate(error, resource.id)
+        told = translate(error)
         end = Progress(resource, Status.FAILED, change, told.message, told, time.monotonic() - started)
     tell(end)
     return end
@@ -212,7 +212,7 @@ def _look(resource: Resource, clients: "Clients", options: Options) -> Change:
         if seen is not None and seen.ours and not options.present:
             seen = replace(seen, keep=resource.loses(clients))
     except Exception as error:
-        raise translate(error, resource.id) from error
+        raise translate(error) from error
     return decide(resource, seen, present=options.present, adopt=options.adopt)
 
 
@@ -226,7 +226,7 @@ def _act(change: Change, clients: "Clients") -> None:
         if change.kind is Kind.UPDATE:
             resource.update(clients, change)
     except Exception as error:
-        raise translate(error, resource.id) from error
+        raise translate(error) from error
 
 
 class _Memory:

@@ -5,6 +5,7 @@ The public gallery is asked without credentials, because stale ones give 403 on 
 
 import asyncio
 import json
+import logging
 import os
 import re
 from collections.abc import Callable, Coroutine, Mapping
@@ -78,6 +79,8 @@ class HelmBinary:
     ) -> None:
         from pyhelm3 import Command  # noqa: PLC0415 (costs 0.15 s)
 
+        # It logs every command that fails, also where that is an answer; we tell what matters ourselves.
+        logging.getLogger("pyhelm3").setLevel(logging.CRITICAL)
         self._login = login
         self._anonymous = ["--registry-config", str(directory / "registry.json")]
         self._command = Command(kubeconfig=kubeconfig, kubecontext=context)

@@ -111,10 +111,10 @@ def _drift(release: Release, live: Mapping[Ref, Manifest | None]) -> dict[str, l
 
 
 def _changed(manifest: Manifest, found: Manifest) -> list[str]:
-    """Return the fields of a live object that are not as Helm sent them; what is empty may be left out."""
+    """Return the fields of a live object that are not as Helm sent them; zero values may be left out."""
     sent = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
     differences = compare(sent, project(sent, found))
-    return [one.path for one in differences if one.seen is not None or one.wanted not in ("", None, {}, [])]
+    return [one.path for one in differences if one.seen is not None or one.wanted]
 
 
 def _is_available(deployment: Manifest) -> bool:
