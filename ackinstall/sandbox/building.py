@@ -103,7 +103,7 @@ def _build(parts: Sequence[Part], progress: Progress) -> None:
                 stderr=stream,
             )
             try:
-                code = progress.watch(child, lambda: f"building: {_compiled(log)} packages compiled")
+                code = progress.watch(child, lambda: f"building: {_so_far(log)}")
             finally:
                 child.terminate()
                 child.wait()
@@ -200,9 +200,12 @@ def _failed(verb: str, parts: Iterable[Part], log: Path, progress: Progress) -> 
     )
 
 
-def _compiled(log: Path) -> int:
-    """Count the packages compiled so far; `go build -v` names each in a line."""
-    return sum(1 for line in log.read_text(errors="replace").splitlines() if not line.startswith("go: "))
+def _so_far(log: Path) -> str:
+    """Say how far `go build -v` is: it names each module it fetches, then each package it compiles."""
+    lines = log.read_text(errors="replace").splitlines()
+    fetched = sum(line.startswith("go: ") for line in lines)
+    compiled = len(lines) - fetched
+    return f"{compiled} packages compiled" if compiled else f"{fetched} Go modules fetched"
 
 
 def _listed(parts: Iterable[Part]) -> str:
