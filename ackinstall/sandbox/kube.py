@@ -11,6 +11,7 @@ from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import load_kube_config
 from kubernetes.dynamic import DynamicClient
+from kubernetes.dynamic.exceptions import DynamicApiError
 
 Json = dict[str, Any]
 FAILURES = (ApiException, urllib3.exceptions.HTTPError)
@@ -27,6 +28,11 @@ def connect(kubeconfig: str, cache: Path) -> DynamicClient:
     load_kube_config(kubeconfig, client_configuration=configuration)
     configuration.proxy = None
     return DynamicClient(ApiClient(configuration), cache_file=str(cache))
+
+
+def brief(failure: Exception) -> str:
+    """Return one of FAILURES in a line."""
+    return str(failure.summary() if isinstance(failure, DynamicApiError) else failure).partition("\n")[0]
 
 
 def apply(client: DynamicClient, item: Json, manager: str) -> None:
@@ -64,7 +70,7 @@ class Informer:
             try:
                 self._follow()
             except FAILURES as failure:
-                log.warning("cannot watch %s: %s", self._resource.name, failure)
+                log.warning("cannot watch %s: %s", self._resource.name, brief(failure))
                 self._stop.wait(RETRY_SECONDS)
 
     def _follow(self) -> None:

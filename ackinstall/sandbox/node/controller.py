@@ -13,7 +13,8 @@ from ackinstall.sandbox.node import pods
 from ackinstall.sandbox.node.process import Command
 from ackinstall.sandbox.processes import MARKS
 
-# Nothing else of the starter's environment reaches a controller, least of all credentials and a proxy.
+# Nothing else of the starter's environment reaches a controller, least of all credentials and a proxy. The
+# marks let the sandbox find it when this program was killed.
 PASSED_ON = ("PATH", "PYTHONPATH", "TMPDIR", *MARKS)
 
 

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 
 from kubernetes.dynamic import DynamicClient
-from kubernetes.dynamic.exceptions import NotFoundError
+from kubernetes.dynamic.exceptions import ConflictError, NotFoundError
 
-from ackinstall.sandbox.kube import FAILURES, Informer, Json
+from ackinstall.sandbox.kube import FAILURES, Informer, Json, brief
 from ackinstall.sandbox.node import pods
 from ackinstall.sandbox.node.controller import Settings, controller_command
 from ackinstall.sandbox.node.machine import ADDRESS
@@ -167,10 +167,10 @@ class Kubelet:
                 continue
             try:
                 self._sync(uid, pod, now)
-            except NotFoundError:
-                pass  # deleted meanwhile: the watch is about to say so
+            except (ConflictError, NotFoundError):
+                pass  # the pod has changed or gone meanwhile: the watch is about to say so
             except FAILURES as failure:
-                log.warning("pod '%s' has to wait: %s", pod["metadata"]["name"], failure)
+                log.warning("pod '%s' has to wait: %s", pod["metadata"]["name"], brief(failure))
                 self._hold[uid] = now + HOLD_SECONDS
 
     def _sync(self, uid: str, pod: Json, now: float) -> None:

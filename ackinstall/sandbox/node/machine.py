@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from kubernetes.dynamic import DynamicClient
 
-from ackinstall.sandbox.kube import FAILURES, Json, apply
+from ackinstall.sandbox.kube import FAILURES, Json, apply, brief
 
 ADDRESS = "127.0.0.1"
 NAMESPACE = "kube-node-lease"
@@ -104,6 +104,6 @@ def renew_lease(client: DynamicClient, region: str, stop: threading.Event) -> No
         try:
             apply(client, lease, MANAGER)
         except FAILURES as failure:
-            log.warning("cannot renew the node's lease: %s", failure)
+            log.warning("cannot renew the node's lease: %s", brief(failure))
         if stop.wait(LEASE_SECONDS / 4):
             return

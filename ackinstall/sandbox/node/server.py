@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from kubernetes.dynamic import DynamicClient
 
-from ackinstall.sandbox.kube import FAILURES
+from ackinstall.sandbox.kube import FAILURES, brief
 from ackinstall.sandbox.node import identity_webhook
 from ackinstall.sandbox.node.controller import log_path
 
@@ -55,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             answer = identity_webhook.review(request, self.server.client, self.server.region)
         except FAILURES as failure:
-            self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR, explain=str(failure))
+            self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR, explain=brief(failure))
             return
         body = json.dumps(answer).encode()
         self.send_response(HTTPStatus.OK)
