@@ -1,4 +1,4 @@
-"""From a profile and facts to the list of resources, in plain order. Pure: it reads nothing and writes nothing.
+"""From a profile and facts to the list of resources, in plain order. Pure: it reads and writes nothing.
 
 `plan`, `render`, `status`, `up` and `down` are this one list, seen five ways. There are no variables between
 resources: every name and ARN follows from profile and facts, so the plan is whole before the first write.
@@ -28,7 +28,8 @@ from ackinstall.resources.service_linked_role import ServiceLinkedRole
 from ackinstall.values import merged, patched
 
 AUDIENCE = "sts.amazonaws.com"
-"""For whom EKS makes the tokens: https://docs.aws.amazon.com/eks/latest/userguide/enable-iam-roles-for-service-accounts.html"""
+"""For whom EKS makes the tokens:
+https://docs.aws.amazon.com/eks/latest/userguide/enable-iam-roles-for-service-accounts.html"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,13 +85,13 @@ def build(profile: Profile, facts: Facts, *, delete_data: bool = False) -> list[
 
 
 def guard(resources: list[Resource]) -> list[Resource]:
-    """Return a teardown's list: the same, and before all of it the custom resources that must not be alive."""
+    """Return a teardown's list: the custom resources that must not be alive, then all else, last made first."""
     crds = [one for one in resources if isinstance(one, Crds)]
     definitions = tuple(manifest for one in crds for manifest in one.manifests)
     alive = CustomResources(
         name="ack", definitions=definitions, needs=tuple(resource.id for resource in resources)
     )
-    return [*resources, alive]
+    return [alive, *reversed(resources)]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,20 +21,20 @@ from ackinstall.errors import AckinstallError, Interrupted, UsageError
 
 if TYPE_CHECKING:
     from ackinstall.clients import Aws
-    from ackinstall.engine import Options, Progress
+    from ackinstall.engine import Options
     from ackinstall.report import Report
     from ackinstall.resource import Change
     from ackinstall.target import Choice, Target
 
 
-class Output(str, Enum):
+class Output(StrEnum):
     """How a command answers."""
 
     TEXT = "text"
     JSON = "json"
 
 
-class OutputsFormat(str, Enum):
+class OutputsFormat(StrEnum):
     """How `outputs` writes."""
 
     ENV = "env"

@@ -147,7 +147,14 @@ class ApiServer:
     def list(self, api_version: str, kind: str, namespace: str = "", labels: str = "") -> list[Manifest]:
         """See Kube."""
         found = self._kind(api_version, kind)
-        return [] if found is None else list(self._pages(found, namespace or None, labels or None))
+        if found is None:
+            return []
+        try:
+            return list(self._pages(found, namespace or None, labels or None))
+        except Exception as error:
+            if is_absent(error):  # the kind went after it was discovered
+                return []
+            raise
 
     def create(self, manifest: Manifest) -> None:
         """See Kube."""
