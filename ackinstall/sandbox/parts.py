@@ -70,8 +70,9 @@ class Part:
     @property
     def recipe(self) -> str:
         """A short hash of all that decides what the part looks like when it is made here."""
-        digest = hashlib.sha256(f"{platform.system()} {platform.machine()} {BUILD_FLAGS}".encode())
-        for file in ("wheel.txt",) if self.member else ("go.mod", "go.sum"):
+        files, how = (("wheel.txt",), ()) if self.member else (("go.mod", "go.sum"), BUILD_FLAGS)
+        digest = hashlib.sha256(f"{platform.system()} {platform.machine()} {how}".encode())
+        for file in files:
             digest.update((PINS / file).read_bytes())
         return digest.hexdigest()[:10]
 
