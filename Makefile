@@ -17,7 +17,7 @@ setup: .venv/ready  ## the virtual environment, with pinned packages
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > .venv/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.txt
 	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.txt
-	@$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --editable .
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $@
 
 demo: setup  ## the main job on a sandbox: an AWS account and an EKS cluster on this machine
@@ -42,7 +42,7 @@ lint: setup  ## style, types, import rules
 	lint-imports
 
 build: setup  ## the wheel
-	uv build --quiet --wheel --out-dir dist
+	uv build --quiet --no-build-isolation --python $(BIN)/python --wheel --out-dir dist
 
 bench: setup  ## wall times and AWS calls on a sandbox with AWS's latencies
 	python tests/bench.py

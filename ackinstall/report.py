@@ -105,10 +105,13 @@ class Report:
 
 
 def plan_text(changes: Sequence[Change], about: Mapping[str, str]) -> list[str]:
-    """Return the plan as lines: a mark and a name for each resource, below it what differs."""
+    """Return the plan as lines: a mark and a name for each resource with work, below it what differs."""
     heading = "plan for " + ", ".join(f"{key} '{value}'" for key, value in about.items())
+    shown = [change for change in changes if change.kind is not Kind.NOTHING]
+    if not shown:
+        return [heading, "", f"no changes: all {len(changes)} objects are as wanted"]
     lines = [heading, ""]
-    for change in changes:
+    for change in shown:
         reason = f"  ({change.reason})" if change.reason else ""
         lines.append(f"  {change.kind.value} {change.resource.id}{reason}".rstrip())
         lines += [f"      {line}" for line in differences_text(change.differences)]

@@ -66,8 +66,10 @@ def opened(choice: Choice, login: Callable[[], Aws], *, present: bool) -> Iterat
         context=choice.context,
     )
     with open_worlds(aws, access) as (clients, directory):
-        reach(clients.kube, cluster.endpoint)
-        clients.helm.version()
+        with ThreadPoolExecutor(1) as pool:
+            helm = pool.submit(clients.helm.version)
+            reach(clients.kube, cluster.endpoint)
+            helm.result()
         if present:
             charts = facts.pull_charts(
                 chosen.controllers, chosen.namespace, clients, directory, upgrade=choice.upgrade
