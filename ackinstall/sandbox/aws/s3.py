@@ -31,7 +31,8 @@ class S3:
         name = call.parameters["Bucket"]
         if not _NAME.fullmatch(name):
             raise AwsError("InvalidBucketName", "The specified bucket is not valid.")
-        if s3_backends.bucket_accounts.get(name, self._account.id) != self._account.id:
+        ours = (self._account.partition, self._account.id)
+        if s3_backends.bucket_accounts.get(name, ours) != ours:
             raise AwsError("BucketAlreadyExists", _TAKEN, 409)
         is_new = name not in self._account.s3.buckets
         result = call.moto()

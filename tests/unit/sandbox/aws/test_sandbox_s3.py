@@ -17,6 +17,8 @@ def s3(aws: RunningAws) -> Any:
 
 def test_a_new_bucket_is_encrypted_and_closed(s3: Any) -> None:
     s3.create_bucket(Bucket="bucket", CreateBucketConfiguration=WEST)
+    with pytest.raises(ClientError, match="BucketAlreadyOwnedByYou"):
+        s3.create_bucket(Bucket="bucket", CreateBucketConfiguration=WEST)
     rules = s3.get_bucket_encryption(Bucket="bucket")["ServerSideEncryptionConfiguration"]["Rules"]
     assert rules[0]["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
     block = s3.get_public_access_block(Bucket="bucket")["PublicAccessBlockConfiguration"]
