@@ -85,7 +85,7 @@ def build(profile: Profile, facts: Facts, *, delete_data: bool = False) -> list[
 
 
 def guard(resources: list[Resource]) -> list[Resource]:
-    """Return a teardown's list: the custom resources that must not be alive, then all else, last made first."""
+    """Return a teardown's list: what must not be alive in the cluster, then all else, last made first."""
     crds = [one for one in resources if isinstance(one, Crds)]
     definitions = tuple(manifest for one in crds for manifest in one.manifests)
     alive = CustomResources(
@@ -235,7 +235,7 @@ class _Builder:
         return str(account.get("name") or f"ack-{controller.service}-controller")
 
     def values(self, controller: Controller) -> dict[str, object]:
-        """What the release's values are: the profile's, and where the chart has them region, role and its hash."""
+        """Return the release's values: the profile's; region, role and its hash where the chart has them."""
         chart = self.facts.charts[controller.service]
         digest = hashlib.sha256(self.names.controller_role_arn.encode()).hexdigest()[:16]
         patches = {

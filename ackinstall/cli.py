@@ -72,7 +72,7 @@ Workers = Annotated[
 
 app = typer.Typer(
     name="ackinstall",
-    help="Install AWS Controllers for Kubernetes for Amazon SageMaker on an EKS cluster, and take them away again.",
+    help="Install AWS Controllers for Kubernetes for Amazon SageMaker on an EKS cluster; take them away.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -231,7 +231,7 @@ def render(
     context: Context = None,
     output: OutputAs = Output.TEXT,
 ) -> None:
-    """Write what `up` would send: trust.json, policies, values.yaml and CRDs; changes nothing in AWS or EKS."""
+    """Write what `up` would send: trust.json, policies, values.yaml and CRDs; changes nothing."""
     from ackinstall import documents  # noqa: PLC0415
 
     choice = _choice(cluster or "CLUSTER", profile, set_, kubeconfig, context)
@@ -453,7 +453,7 @@ def _tell_installed(target: "Target", report: "Report") -> None:
 
 
 def _tell_left(target: "Target", options: "Options", report: "Report") -> None:
-    """Look again after a teardown and say what is left; Raises AckinstallError when something should be gone."""
+    """Look again after a teardown and say what is left; raises when something should be gone."""
     from ackinstall.resource import Kind  # noqa: PLC0415
 
     left = [change for change in _plan(target, options) if change.kind is not Kind.NOTHING]

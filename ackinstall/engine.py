@@ -55,7 +55,7 @@ Tell = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Options:
-    """How a run goes: `present` is False for a teardown; `timeout` in seconds caps each resource's patience."""
+    """How a run goes: `present` is False for a teardown; `timeout` (s) caps each resource's patience."""
 
     present: bool = True
     adopt: bool = False
@@ -230,7 +230,7 @@ def _act(change: Change, clients: "Clients") -> None:
 
 
 class _Memory:
-    """Remembers the last write of one run, to tell a write that is not visible yet from one that does not hold."""
+    """Remembers the last write, to tell one that is not visible yet from one that does not hold."""
 
     def __init__(self, settles: float) -> None:
         self._settles = settles
@@ -239,7 +239,7 @@ class _Memory:
         self._when = 0.0
 
     def admit(self, change: Change) -> None:
-        """Raise Retry while the same write may still become visible, an error once it was made twice in vain."""
+        """Raise Retry while the same write may yet become visible, an error when it was twice in vain."""
         if change != self._last:
             self._times = 0
             return
@@ -267,7 +267,7 @@ def _waiting(resource: Resource, why: str, started: float) -> Progress:
 def _rounds(
     patience: float, options: Options, waiting: Callable[[str], None] | None = None
 ) -> tenacity.Retrying:
-    """Return the rounds of one resource: at once after a write, else with growing pauses, until patience ends."""
+    """Return one resource's rounds: at once after a write, else with growing pauses, until patience ends."""
     pause = tenacity.wait_random_exponential(multiplier=0.1, max=3)
 
     def before_pause(state: tenacity.RetryCallState) -> None:

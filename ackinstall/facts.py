@@ -40,7 +40,7 @@ class Cluster:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A pulled chart: `label` is NAME-VERSION, `digest` covers all of its files, `folder` has its Chart.yaml."""
+    """A pulled chart: `label` is NAME-VERSION, `digest` covers all files, `folder` has the Chart.yaml."""
 
     label: str
     version: str
@@ -125,7 +125,7 @@ def read_cluster(aws: Aws, name: str) -> Cluster:
         raise AckinstallError(
             "cluster-not-active",
             f"the cluster '{name}' is {found['status']}",
-            f"run `aws eks wait cluster-active --name {name} --region {aws.region}`, then the same command again",
+            f"run `aws eks wait cluster-active --name {name} --region {aws.region}`, then the same again",
         )
     return Cluster(
         name=name,
@@ -178,7 +178,7 @@ def pull_charts(
 
 
 def installed_charts(controllers: Sequence[Controller], clients: Clients) -> dict[str, Chart]:
-    """Return what a teardown knows of the charts without a registry: the definitions that are in the cluster."""
+    """Return what a teardown knows of the charts without a registry: the definitions in the cluster."""
     live = clients.kube.list(*API)
 
     def of_service(service: str) -> Chart:
@@ -258,7 +258,8 @@ def _no_version(controller: Controller, clients: Clients) -> UsageError:
         )
     return UsageError(
         "chart-version-not-found",
-        f"the chart '{controller.chart}' has no version '{controller.version}'; the newest are {', '.join(newest)}",
+        f"the chart '{controller.chart}' has no version '{controller.version}'; "
+        f"the newest are {', '.join(newest)}",
         f"add `--set controllers.{controller.service}.version={newest[0]}`",
     )
 

@@ -250,5 +250,5 @@ class ApiServer:
         return content
 
 
-# Plain JSON instead of the package's own objects, which cost a second for a page of custom resource definitions.
+# Plain JSON instead of the package's own objects, which cost a second for a page of definitions.
 _PLAIN = {"serialize": False, "_request_timeout": (5, 30)}

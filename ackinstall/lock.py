@@ -1,4 +1,4 @@
-"""One run at a time for a cluster: a Lease in kube-system that says who works, and that a dead run lets go."""
+"""One run at a time for a cluster: a Lease in kube-system that says who works; a dead run lets it go."""
 
 import getpass
 import os

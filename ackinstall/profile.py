@@ -333,7 +333,7 @@ def _set(content: dict[str, Any], setting: str) -> None:
 
 
 def check(content: Mapping[str, Any], label: str, lines: Mapping[KeyPath, int] | None = None) -> None:
-    """Raise UsageError for the first mistake in a profile's content; `label` and `lines` say where it stands."""
+    """Raise UsageError for the first mistake in a profile's content; `label` and `lines` say where it is."""
     import jsonschema  # noqa: PLC0415 (costs 60 ms, and only profiles need it)
 
     schema = json.loads((data("profiles") / "schema.json").read_text(encoding="utf-8"))

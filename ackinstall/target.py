@@ -96,7 +96,7 @@ def reach(kube: Kube, endpoint: str) -> None:
             raise AckinstallError(
                 "api-server-unreachable",
                 f"the cluster's API server '{endpoint}' does not answer",
-                "a private cluster is reached from inside its network, or with `--kubeconfig FILE --context NAME`",
+                "reach a private cluster from inside its network, or with `--kubeconfig FILE --context NAME`",
             ) from error
         raise
 

@@ -15,7 +15,8 @@ def patched(
 ) -> dict[str, Any]:
     """Return the values for a release: the profile's own with `patches` (paths to values) over them.
 
-    A patch applies only where the chart has the key, an annotation where it has the annotations; a key of the profile that the chart has not is an error.
+    A patch applies only where the chart has the key, an annotation where it has the annotations; a key of the
+    profile that the chart has not is an error.
 
     Raises UsageError for an unknown key, with the nearest known one, and for what the chart's schema refuses.
     """

@@ -1,4 +1,4 @@
-"""The S3 bucket for data and models: private, encrypted, reached by TLS only, shared by the account's clusters."""
+"""The S3 bucket for data and models: private, encrypted, TLS only, shared by the account's clusters."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
 
 @dataclass(frozen=True, kw_only=True)
 class Bucket(Resource):
-    """A bucket in `region`, owned by `account`; `policy` holds the statements, each with a Sid, that it must have.
+    """A bucket in `region`, owned by `account`; `policy` holds the statements it must have, each with a Sid.
 
     Other statements, other settings and all objects are left alone. With `delete_data` a removal takes the
     objects too; without, a bucket that holds any is kept.
@@ -162,7 +162,8 @@ class Bucket(Resource):
     def _taken(self) -> Refused:
         return Refused(
             "bucket-not-accessible",
-            f"the bucket '{self.name}' exists and cannot be read: another account has the name, or reading is not allowed",
+            f"the bucket '{self.name}' exists and cannot be read: "
+            "another account has the name, or reading is not allowed",
             "give another name with `--set bucket.name=NAME`",
         )
 

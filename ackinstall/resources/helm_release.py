@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ackinstall.clients import Clients
 
 ROLE_HASH = "ackinstall/role"
-"""The pod annotation with a hash of the role, so that pods roll when it changes; it marks the release as ours."""
+"""The pod annotation with a hash of the role: pods roll when it changes, and the release is known as ours."""
 ALIVE = timedelta(seconds=20)
 """How long a pending revision may belong to a helm that still runs; an installation takes a few seconds."""
 INSTANCE = "app.kubernetes.io/instance"
@@ -23,7 +23,7 @@ INSTANCE = "app.kubernetes.io/instance"
 
 @dataclass(frozen=True, kw_only=True)
 class HelmRelease(Resource):
-    """The release `name` in `namespace` of the unpacked `chart`, whose label is `version` (`NAME-VERSION`)."""
+    """The release `name` in `namespace` of the unpacked `chart`; `version` is its label (`NAME-VERSION`)."""
 
     kind: ClassVar[str] = "helm-release"
     patience: ClassVar[float] = 300.0
@@ -79,7 +79,7 @@ class HelmRelease(Resource):
 
 
 def _interrupted(release: Release, now: datetime) -> tuple[str, str]:
-    """Return (busy, broken): a revision that is under way, or one that a helm left behind when it was killed."""
+    """Return (busy, broken): a revision is under way, or was left behind by a helm that was killed."""
     if not release.status.startswith(("pending-", "uninstalling")):
         return "", ""
     age = now - release.updated

@@ -72,7 +72,7 @@ class IamRole(Resource):
         }
 
     def create(self, clients: "Clients") -> None:
-        """See Resource. The trust comes first: whoever waits for the role to be assumable need not wait for policies."""
+        """See Resource. The trust comes first, so that nobody waits for policies to assume the role."""
         iam = clients.aws.client("iam")
         boundary = {"PermissionsBoundary": self.boundary} if self.boundary else {}
         with _principals_may_lag():
