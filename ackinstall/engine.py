@@ -147,15 +147,9 @@ def refusal(changes: Sequence[Change]) -> Refused:
     first = changes[0]
     fields = ", ".join(f"'{difference.path}'" for difference in first.differences[:4])
     others = f" (and {len(changes) - 1} more)" if len(changes) > 1 else ""
-    detail = f" in {fields}" if fields else ""
-    differs = ": it differs" if fields else ""
-    return Refused(
-        "needs-a-decision",
-        f"'{first.resource.id}' {first.reason}{differs}{detail}{others}",
-        "look at the differences in the plan; `--adopt` takes over what is not ours and can be changed"
-        if fields
-        else "",
-    )
+    detail = f": it differs in {fields}" if fields else ""
+    message = f"'{first.resource.id}' {first.reason}{detail}{others}"
+    return Refused("needs-a-decision", message, first.resource.advice)
 
 
 def _graph(planned: Mapping[str, Change], *, present: bool) -> dict[str, set[str]]:

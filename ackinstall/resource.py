@@ -114,6 +114,8 @@ class Resource(ABC):
     """Seconds in which a write must have become visible."""
     cosmetic: ClassVar[frozenset[str]] = frozenset({"tags"})
     """Keys in which an object that is not ours may differ without being refused."""
+    advice: ClassVar[str] = "look at the differences in the plan; `--adopt` takes over what can be changed"
+    """What a person can do when a change is refused."""
 
     name: str
     needs: tuple[str, ...] = ()

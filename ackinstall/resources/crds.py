@@ -105,6 +105,10 @@ class CustomResources(Resource):
     """
 
     kind: ClassVar[str] = "custom-resources"
+    advice: ClassVar[str] = (
+        "delete them with `kubectl delete`, which lets the controllers remove what they stand for in AWS; "
+        "then run the same command again"
+    )
 
     definitions: tuple[Manifest, ...]
 

@@ -1,5 +1,6 @@
 """A Helm release of a controller's chart, watched down to its objects and its pods."""
 
+import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -111,10 +112,14 @@ def _drift(release: Release, live: Mapping[Ref, Manifest | None]) -> dict[str, l
 
 
 def _changed(manifest: Manifest, found: Manifest) -> list[str]:
-    """Return the fields of a live object that are not as Helm sent them; zero values may be left out."""
+    """Say which fields of a live object are not as Helm sent them; zero values may be left out."""
     sent = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
     differences = compare(sent, project(sent, found))
-    return [one.path for one in differences if one.seen is not None or one.wanted]
+    return [
+        f"{one.path} is {json.dumps(one.seen)}, Helm sent {json.dumps(one.wanted)}"
+        for one in differences
+        if one.seen is not None or one.wanted
+    ]
 
 
 def _is_available(deployment: Manifest) -> bool:
