@@ -101,10 +101,12 @@ def converge(resource: Resource, clients: "Clients", options: Options, tell: Tel
             raise refusal([change])
         if change.kind is Kind.WAIT:
             raise Retry(change.reason, "not-ready-in-time")
+        if options.stop.is_set():
+            raise Interrupted
         memory.admit(change)
         _act(change, clients)
         memory.acted(change)
-        raise _LookAgain("looks again")
+        raise _LookAgain("was written, but no time was left to look again")
 
     for attempt in _rounds(patience, options, lambda why: tell(_waiting(resource, why, started))):
         with attempt:
@@ -193,6 +195,8 @@ def _work(change: Change, clients: "Clients", options: Options, tell: Tell) -> P
     except Kept as kept:
         left = Change(Kind.LEAVE, resource, reason=kept.message)
         end = Progress(resource, Status.DONE, left, kept.message, seconds=time.monotonic() - started)
+    except Interrupted:
+        end = Progress(resource, Status.SKIPPED, change, "stopped before its end")
     except Exception as error:  # noqa: BLE001 (one resource's failure, of whatever sort, must not end the others)
         told = translate(error)
         end = Progress(resource, Status.FAILED, change, told.message, told, time.monotonic() - started)
@@ -272,10 +276,9 @@ def _rounds(
             waiting(str(why))
 
     def out_of_patience(state: tenacity.RetryCallState) -> None:
-        why = _reason(state)
-        if isinstance(why, AckinstallError):
-            hint = why.hint or "run the same command again: it goes on from here"
-            raise AckinstallError(why.reference, f"{why.message} (after {patience:.0f} s)", hint)
+        why = translate(_reason(state))
+        hint = why.hint or "run the same command again: it goes on from here"
+        raise AckinstallError(why.reference, f"{why.message} (after {patience:.0f} s)", hint)
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Retry),
@@ -287,5 +290,6 @@ def _rounds(
     )
 
 
-def _reason(state: tenacity.RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
+def _reason(state: tenacity.RetryCallState) -> BaseException:
+    error = state.outcome.exception() if state.outcome else None
+    return error or _LookAgain("has not looked yet")
