@@ -1,14 +1,18 @@
 """The one account of the sandbox, and moto's stores of its objects."""
 
+import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from moto.applicationautoscaling.models import ApplicationAutoscalingBackend, applicationautoscaling_backends
 from moto.eks.models import EKSBackend, eks_backends
 from moto.iam.models import IAMBackend, Role, iam_backends
 from moto.s3.models import S3Backend, s3_backends
 from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 from moto.sts.models import STSBackend, sts_backends
 from moto.utilities.utils import get_partition
+
+if TYPE_CHECKING:
+    from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,14 @@ class Account:
         """Jobs, models and endpoints of a region."""
         return sagemaker_backends[self.id][region]
 
-    def autoscaling(self, region: str) -> ApplicationAutoscalingBackend:
+    def autoscaling(self, region: str) -> "ApplicationAutoscalingBackend":
         """Scalable targets and scaling policies of a region."""
+        # moto's model of it imports all of EC2, which takes longer than everything else here together.
+        from moto.applicationautoscaling.models import applicationautoscaling_backends  # noqa: PLC0415
+
         return applicationautoscaling_backends[self.id][region]
 
-    def autoscaling_regions(self) -> dict[str, ApplicationAutoscalingBackend]:
-        """Stores of scalable targets by region, of the regions that somebody has used."""
-        return dict(applicationautoscaling_backends[self.id])
+    def autoscaling_in_use(self) -> dict[str, "ApplicationAutoscalingBackend"]:
+        """Scalable targets and scaling policies by region, of the regions that somebody has used."""
+        loaded = sys.modules.get("moto.applicationautoscaling.models")
+        return dict(loaded.applicationautoscaling_backends[self.id]) if loaded else {}

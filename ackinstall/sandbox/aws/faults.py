@@ -7,8 +7,6 @@ from functools import cache
 from typing import Any
 
 from botocore.loaders import Loader
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
 from moto.core.utils import get_service_model
 
 from ackinstall.sandbox.aws.call import Call
@@ -58,6 +56,9 @@ class Faults:
 
     def merge(self, faults: object) -> None:
         """Add or change faults; ValueError says in one sentence what cannot be set."""
+        from jsonschema import Draft202012Validator  # noqa: PLC0415 - rarely needed, slow to import
+        from jsonschema.exceptions import best_match  # noqa: PLC0415 - same
+
         if error := best_match(Draft202012Validator(_SCHEMA).iter_errors(faults)):
             where = ".".join(str(part) for part in error.absolute_path)
             raise ValueError(f"'{where}': {error.message}" if where else error.message)

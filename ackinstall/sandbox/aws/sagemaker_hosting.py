@@ -163,7 +163,9 @@ class SageMakerHosting:
 
     def _deregister(self, region: str, endpoint: str) -> None:
         """Deregister the scalable targets of an endpoint, as SageMaker does when it is deleted."""
-        scaling = self._account.autoscaling(region)
+        scaling = self._account.autoscaling_in_use().get(region)
+        if scaling is None:
+            return
         for target in scaling.describe_scalable_targets("sagemaker", None, None):
             if target.resource_id.startswith(f"endpoint/{endpoint}/"):
                 scaling.deregister_scalable_target("sagemaker", target.resource_id, target.scalable_dimension)

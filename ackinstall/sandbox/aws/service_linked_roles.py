@@ -99,7 +99,7 @@ class ServiceLinkedRoles:
         """List the scalable targets of SageMaker, as RoleUsageList of the API."""
         targets = {
             region: [target.arn for target in backend.describe_scalable_targets("sagemaker", None, None)]
-            for region, backend in self._account.autoscaling_regions().items()
+            for region, backend in self._account.autoscaling_in_use().items()
         }
         return tuple({"Region": region, "Resources": arns} for region, arns in targets.items() if arns)
 
