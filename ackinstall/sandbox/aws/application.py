@@ -14,7 +14,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.wrappers import Response
 
 from ackinstall.sandbox.aws import call as calls
-from ackinstall.sandbox.aws import caller
+from ackinstall.sandbox.aws import caller, signature
 from ackinstall.sandbox.aws.account import Account
 from ackinstall.sandbox.aws.admin import PREFIX, Admin
 from ackinstall.sandbox.aws.authorize import authorize
@@ -131,4 +131,7 @@ class Aws:
         }
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        if signature.presigned(request):  # moto looks for the caller in the header only
+            credential, signed = request.args["X-Amz-Credential"], request.args["X-Amz-Signature"]
+            environ["HTTP_AUTHORIZATION"] = f"AWS4-HMAC-SHA256 Credential={credential}, Signature={signed}"
         return Response.from_app(self._moto, environ, buffered=True)

@@ -1,7 +1,7 @@
 """What the tests of the sandbox's AWS share: a running one, its clients and its tokens."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import boto3
 import jwt
@@ -9,6 +9,9 @@ from botocore.config import Config
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from ackinstall.sandbox.aws.server import Sandbox
+
+Client: TypeAlias = Any  # a boto3 client: boto3 makes their classes as it runs
+Json: TypeAlias = Any  # what comes from JSON, goes into it, or is a call's parameters
 
 REGION = "us-west-2"
 ACCOUNT = "123456789012"
@@ -30,7 +33,7 @@ class RunningAws:
     keys: dict[str, str]
     issuer_key: rsa.RSAPrivateKey
 
-    def client(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - a boto3 client of any service
+    def client(self, service: str, **options: Json) -> Client:
         """Make a boto3 client, the administrator's unless other keys are given."""
         options.setdefault("aws_access_key_id", self.keys["access_key_id"])
         options.setdefault("aws_secret_access_key", self.keys["secret_access_key"])
@@ -38,7 +41,7 @@ class RunningAws:
         options.setdefault("config", Config(retries={"max_attempts": 0}))
         return boto3.client(service, endpoint_url=self.url, **options)
 
-    def token(self, **claims: Any) -> str:  # noqa: ANN401 - claims of any type
+    def token(self, **claims: Json) -> str:
         """Make a service account token as the cluster's API server would."""
         usual = {
             "iss": ISSUER,

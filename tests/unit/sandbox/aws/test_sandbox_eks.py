@@ -4,18 +4,17 @@ import base64
 import json
 import re
 import urllib.request
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from botocore.signers import RequestSigner
-from running_aws import ACCOUNT, CLUSTER, ISSUER, REGION, RunningAws
+from running_aws import ACCOUNT, CLUSTER, ISSUER, REGION, Json, RunningAws
 
 ADMINISTRATOR = f"arn:aws:iam::{ACCOUNT}:user/sandbox-administrator"
 VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
 
 
-def login_token(aws: RunningAws, cluster: str = CLUSTER, expires: int = 60, **keys: Any) -> str:
+def login_token(aws: RunningAws, cluster: str = CLUSTER, expires: int = 60, **keys: Json) -> str:
     client = aws.client("sts", **keys)
     signer: RequestSigner = client._request_signer
     url = signer.generate_presigned_url(
@@ -33,7 +32,7 @@ def login_token(aws: RunningAws, cluster: str = CLUSTER, expires: int = 60, **ke
     return "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
 
 
-def review(aws: RunningAws, token: str, version: str = "v1") -> Any:
+def review(aws: RunningAws, token: str, version: str = "v1") -> Json:
     body = {
         "apiVersion": f"authentication.k8s.io/{version}",
         "kind": "TokenReview",

@@ -4,12 +4,11 @@ import json
 import time
 import urllib.error
 import urllib.request
-from typing import Any
 
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
-from running_aws import ACCOUNT, REGION, RunningAws
+from running_aws import ACCOUNT, REGION, Client, Json, RunningAws
 
 TRUST = json.dumps(
     {
@@ -26,21 +25,21 @@ TRUST = json.dumps(
 ADMINISTRATOR = f"arn:aws:iam::{ACCOUNT}:user/sandbox-administrator"
 
 
-def ask(aws: RunningAws, method: str, path: str, body: Any = None) -> Any:
+def ask(aws: RunningAws, method: str, path: str, body: Json = None) -> Json:
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(f"{aws.url}/sandbox/{path}", data, method=method)  # noqa: S310 - loopback
     with urllib.request.urlopen(request) as reply:  # noqa: S310 - loopback
         return json.load(reply)
 
 
-def refused(aws: RunningAws, method: str, path: str, body: Any = None) -> tuple[int, str]:
+def refused(aws: RunningAws, method: str, path: str, body: Json = None) -> tuple[int, str]:
     with pytest.raises(urllib.error.HTTPError) as caught:
         ask(aws, method, path, body)
     with caught.value as error:
         return error.code, error.read().decode().strip()
 
 
-def error_of(call: Any, **parameters: Any) -> tuple[str, str]:
+def error_of(call: Json, **parameters: Json) -> tuple[str, str]:
     with pytest.raises(ClientError) as caught:
         call(**parameters)
     error = caught.value.response["Error"]
@@ -71,7 +70,7 @@ def test_faults_are_merged_shown_and_cleared(aws: RunningAws) -> None:
         ({"lose_reply": {"iam": 1}}, "'lose_reply': 'iam' does not match"),
     ],
 )
-def test_what_cannot_be_set_is_named(aws: RunningAws, body: Any, sentence: str) -> None:
+def test_what_cannot_be_set_is_named(aws: RunningAws, body: Json, sentence: str) -> None:
     status, text = refused(aws, "POST", "faults", body)
     assert status == 400
     assert sentence in text
@@ -164,7 +163,7 @@ def test_a_lost_reply_of_a_call_that_was_carried_out(aws: RunningAws) -> None:
     ],
 )
 def test_a_refused_action_is_worded_as_in_aws(  # noqa: PLR0913, PLR0917 - one refusal has so many parts
-    aws: RunningAws, service: str, operation: str, parameters: Any, action: str, code: str, resource: str
+    aws: RunningAws, service: str, operation: str, parameters: Json, action: str, code: str, resource: str
 ) -> None:
     ask(aws, "POST", "faults", {"deny": {action: "*"}})
     assert error_of(getattr(aws.client(service), operation), **parameters) == (
@@ -185,7 +184,7 @@ def test_a_refusal_by_resource_and_of_an_operation_with_another_action(aws: Runn
     make_role(aws, "no-role")
 
 
-def names(iam: Any) -> list[str]:
+def names(iam: Client) -> list[str]:
     return [role["RoleName"] for role in iam.list_roles()["Roles"]]
 
 

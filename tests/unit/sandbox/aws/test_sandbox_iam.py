@@ -2,18 +2,17 @@
 
 import json
 import time
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from running_aws import ACCOUNT, RunningAws
+from running_aws import ACCOUNT, Client, Json, RunningAws
 
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    ],
+STATEMENT = {
+    "Effect": "Allow",
+    "Principal": {"Service": "sagemaker.amazonaws.com"},
+    "Action": "sts:AssumeRole",
 }
+TRUST = {"Version": "2012-10-17", "Statement": [STATEMENT]}
 POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
 SERVICE = "sagemaker.application-autoscaling.amazonaws.com"
 LINKED = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
@@ -21,13 +20,13 @@ FULL_ACCESS = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
 
 
 @pytest.fixture
-def iam(aws: RunningAws) -> Any:
+def iam(aws: RunningAws) -> Client:
     client = aws.client("iam")
     client.create_role(RoleName="role", AssumeRolePolicyDocument=json.dumps(TRUST))
     return client
 
 
-def refusal(call: Any, **parameters: Any) -> tuple[str, str]:
+def refusal(call: Json, **parameters: Json) -> tuple[str, str]:
     with pytest.raises(ClientError) as caught:
         call(**parameters)
     error = caught.value.response["Error"]
@@ -35,11 +34,11 @@ def refusal(call: Any, **parameters: Any) -> tuple[str, str]:
 
 
 def without(key: str) -> str:
-    statement = {name: value for name, value in TRUST["Statement"][0].items() if name != key}  # type: ignore[union-attr]
+    statement = {name: value for name, value in STATEMENT.items() if name != key}
     return json.dumps({**TRUST, "Statement": [statement]})
 
 
-def test_a_name_that_is_too_long(iam: Any) -> None:
+def test_a_name_that_is_too_long(iam: Client) -> None:
     code, message = refusal(iam.create_role, RoleName="r" * 65, AssumeRolePolicyDocument=json.dumps(TRUST))
     assert code == "ValidationError"
     assert message.endswith(
@@ -56,13 +55,13 @@ def test_a_name_that_is_too_long(iam: Any) -> None:
         (without("Action"), "Missing required field Action"),
     ],
 )
-def test_a_trust_policy_that_is_none(iam: Any, document: str, message: str) -> None:
+def test_a_trust_policy_that_is_none(iam: Client, document: str, message: str) -> None:
     expected = ("MalformedPolicyDocument", message)
     assert refusal(iam.create_role, RoleName="other", AssumeRolePolicyDocument=document) == expected
     assert refusal(iam.update_assume_role_policy, RoleName="role", PolicyDocument=document) == expected
 
 
-def test_inline_policies_together_have_a_limit(iam: Any) -> None:
+def test_inline_policies_together_have_a_limit(iam: Client) -> None:
     resources = [f"arn:aws:s3:::{'x' * 60}{number}" for number in range(80)]
     big = {**POLICY, "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": resources}]}
     document = json.dumps(big, indent=8)
@@ -72,7 +71,7 @@ def test_inline_policies_together_have_a_limit(iam: Any) -> None:
     assert (code, message) == ("LimitExceeded", "Maximum policy size of 10240 bytes exceeded for role role")
 
 
-def test_a_boundary_must_exist(iam: Any) -> None:
+def test_a_boundary_must_exist(iam: Client) -> None:
     assert (
         refusal(
             iam.put_role_permissions_boundary,
@@ -84,14 +83,14 @@ def test_a_boundary_must_exist(iam: Any) -> None:
     iam.put_role_permissions_boundary(RoleName="role", PermissionsBoundary=FULL_ACCESS)
 
 
-def test_update_role_changes_only_what_is_given(iam: Any) -> None:
+def test_update_role_changes_only_what_is_given(iam: Client) -> None:
     iam.update_role(RoleName="role", Description="mine", MaxSessionDuration=7200)
     iam.update_role(RoleName="role", MaxSessionDuration=3600)
     role = iam.get_role(RoleName="role")["Role"]
     assert (role["Description"], role["MaxSessionDuration"]) == ("mine", 3600)
 
 
-def test_a_role_with_policies_is_kept(iam: Any) -> None:
+def test_a_role_with_policies_is_kept(iam: Client) -> None:
     iam.put_role_policy(RoleName="role", PolicyName="one", PolicyDocument=json.dumps(POLICY))
     assert refusal(iam.delete_role, RoleName="role")[0] == "DeleteConflict"
     iam.attach_role_policy(RoleName="role", PolicyArn=FULL_ACCESS)
@@ -101,7 +100,7 @@ def test_a_role_with_policies_is_kept(iam: Any) -> None:
     iam.delete_role(RoleName="role")
 
 
-def test_one_call_tells_all_of_every_role(iam: Any) -> None:
+def test_one_call_tells_all_of_every_role(iam: Client) -> None:
     iam.create_role(
         RoleName="whole",
         Path="/some/",
@@ -144,7 +143,7 @@ def test_identity_providers(aws: RunningAws) -> None:
     assert refusal(iam.add_client_id_to_open_id_connect_provider, **missing)[0] == "NoSuchEntity"
 
 
-def deletion(iam: Any) -> Any:
+def deletion(iam: Client) -> Json:
     task = iam.delete_service_linked_role(RoleName=LINKED)["DeletionTaskId"]
     first = iam.get_service_linked_role_deletion_status(DeletionTaskId=task)
     assert first["Status"] == "IN_PROGRESS"
@@ -157,7 +156,7 @@ def deletion(iam: Any) -> Any:
     pytest.fail("the deletion never ends")
 
 
-def test_a_service_linked_role_lives_and_is_deleted(iam: Any) -> None:
+def test_a_service_linked_role_lives_and_is_deleted(iam: Client) -> None:
     role = iam.create_service_linked_role(AWSServiceName=SERVICE, Description="scaling")["Role"]
     assert role["Arn"] == f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{SERVICE}/{LINKED}"
     assert iam.get_role(RoleName=LINKED)["Role"]["Description"] == "scaling"
@@ -171,7 +170,7 @@ def test_a_service_linked_role_lives_and_is_deleted(iam: Any) -> None:
     assert refusal(iam.get_role, RoleName=LINKED)[0] == "NoSuchEntity"
 
 
-def test_a_service_linked_role_in_use_stays(aws: RunningAws, iam: Any) -> None:
+def test_a_service_linked_role_in_use_stays(aws: RunningAws, iam: Client) -> None:
     scaling = aws.client("application-autoscaling")
     sagemaker = aws.client("sagemaker")
     role = f"arn:aws:iam::{ACCOUNT}:role/role"

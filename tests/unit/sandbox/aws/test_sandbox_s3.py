@@ -1,21 +1,23 @@
 """S3: what a new bucket has, and whose it is."""
 
-from typing import Any
+import urllib.error
+import urllib.request
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto.s3.models import s3_backends
-from running_aws import REGION, RunningAws
+from running_aws import REGION, Client, Json, RunningAws
 
 WEST = {"LocationConstraint": REGION}
 
 
 @pytest.fixture
-def s3(aws: RunningAws) -> Any:
+def s3(aws: RunningAws) -> Client:
     return aws.client("s3")
 
 
-def test_a_new_bucket_is_encrypted_and_closed(s3: Any) -> None:
+def test_a_new_bucket_is_encrypted_and_closed(s3: Client) -> None:
     s3.create_bucket(Bucket="bucket", CreateBucketConfiguration=WEST)
     with pytest.raises(ClientError, match="BucketAlreadyOwnedByYou"):
         s3.create_bucket(Bucket="bucket", CreateBucketConfiguration=WEST)
@@ -33,7 +35,7 @@ def test_a_new_bucket_is_encrypted_and_closed(s3: Any) -> None:
 
 
 @pytest.mark.parametrize(("region", "location"), [(REGION, WEST), ("us-east-1", {})])
-def test_a_bucket_is_tagged_in_the_creating_call(aws: RunningAws, region: str, location: Any) -> None:
+def test_a_bucket_is_tagged_in_the_creating_call(aws: RunningAws, region: str, location: Json) -> None:
     s3 = aws.client("s3", region_name=region)
     tags = [{"Key": "a", "Value": "b"}]
     s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={**location, "Tags": tags})
@@ -41,12 +43,12 @@ def test_a_bucket_is_tagged_in_the_creating_call(aws: RunningAws, region: str, l
 
 
 @pytest.mark.parametrize("name", ["Upper", "under_score", "a..b", "1.2.3.4", "-dash"])
-def test_a_name_that_no_bucket_can_have(s3: Any, name: str) -> None:
+def test_a_name_that_no_bucket_can_have(s3: Client, name: str) -> None:
     with pytest.raises(ClientError, match="InvalidBucketName"):
         s3.create_bucket(Bucket=name, CreateBucketConfiguration=WEST)
 
 
-def test_a_bucket_of_another_account(s3: Any) -> None:
+def test_a_bucket_of_another_account(s3: Client) -> None:
     s3_backends["999999999999"]["aws"].create_bucket("theirs", REGION)
     with pytest.raises(ClientError, match="403"):
         s3.head_bucket(Bucket="theirs")
@@ -54,7 +56,7 @@ def test_a_bucket_of_another_account(s3: Any) -> None:
         s3.create_bucket(Bucket="theirs", CreateBucketConfiguration=WEST)
 
 
-def test_objects_keep_a_bucket(s3: Any) -> None:
+def test_objects_keep_a_bucket(s3: Client) -> None:
     s3.create_bucket(Bucket="bucket", CreateBucketConfiguration=WEST)
     s3.put_object(Bucket="bucket", Key="a/b c.txt", Body=b"Action=AssumeRoleWithWebIdentity")
     assert s3.get_object(Bucket="bucket", Key="a/b c.txt")["Body"].read().startswith(b"Action=")
@@ -64,7 +66,19 @@ def test_objects_keep_a_bucket(s3: Any) -> None:
     s3.delete_bucket(Bucket="bucket")
 
 
-def test_a_bucket_policy_is_json(s3: Any) -> None:
+def test_a_presigned_url_gives_its_object_only(aws: RunningAws) -> None:
+    s3 = aws.client("s3", config=Config(signature_version="s3v4"))
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration=WEST)
+    s3.put_object(Bucket="bucket", Key="key", Body=b"content")
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "key"})
+    with urllib.request.urlopen(url) as reply:  # noqa: S310 - loopback
+        assert reply.read() == b"content"
+    with pytest.raises(urllib.error.HTTPError, match="403") as caught:
+        urllib.request.urlopen(url.replace("key?", "other?"))  # noqa: S310 - loopback
+    caught.value.close()
+
+
+def test_a_bucket_policy_is_json(s3: Client) -> None:
     s3.create_bucket(Bucket="bucket", CreateBucketConfiguration=WEST)
     with pytest.raises(ClientError, match="MalformedPolicy"):
         s3.put_bucket_policy(Bucket="bucket", Policy="{")

@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from running_aws import ACCOUNT, REGION, RunningAws
+from running_aws import ACCOUNT, REGION, Client, RunningAws
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/execution"
 ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
@@ -23,7 +22,7 @@ TRAINING_JOB = {
 
 
 @pytest.fixture
-def sagemaker(aws: RunningAws) -> Any:
+def sagemaker(aws: RunningAws) -> Client:
     return aws.client("sagemaker")
 
 
@@ -37,7 +36,7 @@ def statuses(look: Callable[[], str], last: str) -> list[str]:
     return seen
 
 
-def make_endpoint(sagemaker: Any) -> None:
+def make_endpoint(sagemaker: Client) -> None:
     sagemaker.create_model(ModelName="model", PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=ROLE)
     for config in ("config", "other"):
         variant = {"ModelName": "model", "VariantName": "all", "InstanceType": "ml.c5.large"}
@@ -47,14 +46,14 @@ def make_endpoint(sagemaker: Any) -> None:
     sagemaker.create_endpoint(EndpointName="endpoint", EndpointConfigName="config")
 
 
-def endpoint_status(sagemaker: Any) -> str:
+def endpoint_status(sagemaker: Client) -> str:
     try:
         return str(sagemaker.describe_endpoint(EndpointName="endpoint")["EndpointStatus"])
     except ClientError as error:
         return error.response["Error"]["Message"]
 
 
-def test_a_training_job_passes_the_statuses_of_a_real_one(sagemaker: Any) -> None:
+def test_a_training_job_passes_the_statuses_of_a_real_one(sagemaker: Client) -> None:
     arn = sagemaker.create_training_job(**TRAINING_JOB)["TrainingJobArn"]
     first = sagemaker.describe_training_job(TrainingJobName="job")
     assert first["TrainingJobStatus"] == "InProgress"
@@ -74,7 +73,7 @@ def test_a_training_job_passes_the_statuses_of_a_real_one(sagemaker: Any) -> Non
         sagemaker.stop_training_job(TrainingJobName="job")
 
 
-def test_a_training_job_is_described_as_it_was_asked_for_with_defaults(sagemaker: Any) -> None:
+def test_a_training_job_is_described_as_it_was_asked_for_with_defaults(sagemaker: Client) -> None:
     sagemaker.create_training_job(**TRAINING_JOB)
     shown = sagemaker.describe_training_job(TrainingJobName="job")
     for key in (
@@ -95,7 +94,7 @@ def test_a_training_job_is_described_as_it_was_asked_for_with_defaults(sagemaker
     assert not {"VpcConfig", "Tags", "InputDataConfig", "HyperParameters"} & shown.keys()
 
 
-def test_a_training_job_can_be_stopped(sagemaker: Any) -> None:
+def test_a_training_job_can_be_stopped(sagemaker: Client) -> None:
     sagemaker.create_training_job(**TRAINING_JOB)
     sagemaker.stop_training_job(TrainingJobName="job")
     seen = statuses(
@@ -104,7 +103,7 @@ def test_a_training_job_can_be_stopped(sagemaker: Any) -> None:
     assert seen == ["Stopping", "Stopped"]
 
 
-def test_a_name_is_taken_once(sagemaker: Any) -> None:
+def test_a_name_is_taken_once(sagemaker: Client) -> None:
     sagemaker.create_training_job(**TRAINING_JOB)
     with pytest.raises(ClientError, match="ResourceInUse"):
         sagemaker.create_training_job(**TRAINING_JOB)
@@ -150,7 +149,7 @@ def test_a_name_is_taken_once(sagemaker: Any) -> None:
     ],
 )
 def test_what_is_missing_is_worded_as_in_aws(
-    sagemaker: Any, operation: str, parameter: str, code: str, message: str
+    sagemaker: Client, operation: str, parameter: str, code: str, message: str
 ) -> None:
     with pytest.raises(ClientError) as caught:
         getattr(sagemaker, operation)(**{parameter: "x"})
@@ -158,7 +157,7 @@ def test_what_is_missing_is_worded_as_in_aws(
     assert (error["Code"], error["Message"]) == (code, message)
 
 
-def test_an_endpoint_is_created_updated_and_deleted(sagemaker: Any) -> None:
+def test_an_endpoint_is_created_updated_and_deleted(sagemaker: Client) -> None:
     make_endpoint(sagemaker)
     with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
         sagemaker.update_endpoint(EndpointName="endpoint", EndpointConfigName="other")
@@ -175,7 +174,7 @@ def test_an_endpoint_is_created_updated_and_deleted(sagemaker: Any) -> None:
     assert sagemaker.list_endpoints()["Endpoints"] == []
 
 
-def test_models_and_configurations_are_described_as_asked(sagemaker: Any) -> None:
+def test_models_and_configurations_are_described_as_asked(sagemaker: Client) -> None:
     make_endpoint(sagemaker)
     model = sagemaker.describe_model(ModelName="model")
     assert model["EnableNetworkIsolation"] is False
@@ -189,7 +188,7 @@ def test_models_and_configurations_are_described_as_asked(sagemaker: Any) -> Non
         sagemaker.create_endpoint(EndpointName="e", EndpointConfigName="nope")
 
 
-def test_other_jobs_complete_too(sagemaker: Any) -> None:
+def test_other_jobs_complete_too(sagemaker: Client) -> None:
     make_endpoint(sagemaker)
     sagemaker.create_transform_job(
         TransformJobName="t",

@@ -1,18 +1,17 @@
 """Callers, and web identities that assume roles."""
 
 import json
-from typing import Any
 
 import jwt
 import pytest
 from botocore.exceptions import ClientError
-from running_aws import ACCOUNT, ISSUER, RunningAws, new_key
+from running_aws import ACCOUNT, ISSUER, Client, Json, RunningAws, new_key
 
 SUBJECT = "system:serviceaccount:ack-system:ack-sagemaker-controller"
 PROVIDER = ISSUER.removeprefix("https://")
 
 
-def trust_policy(**changes: Any) -> str:
+def trust_policy(**changes: Json) -> str:
     statement = {
         "Effect": "Allow",
         "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{PROVIDER}"},
@@ -23,14 +22,14 @@ def trust_policy(**changes: Any) -> str:
 
 
 @pytest.fixture
-def iam(aws: RunningAws) -> Any:
+def iam(aws: RunningAws) -> Client:
     client = aws.client("iam")
     client.create_open_id_connect_provider(Url=ISSUER, ClientIDList=["sts.amazonaws.com"])
     client.create_role(RoleName="controller", AssumeRolePolicyDocument=trust_policy())
     return client
 
 
-def assume(aws: RunningAws, token: str, role: str = "controller") -> Any:
+def assume(aws: RunningAws, token: str, role: str = "controller") -> Json:
     return aws.client("sts").assume_role_with_web_identity(
         RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{role}", RoleSessionName="session", WebIdentityToken=token
     )
@@ -110,7 +109,7 @@ def test_a_service_account_assumes_its_role_and_its_keys_work(aws: RunningAws) -
         ({"sub": "system:serviceaccount:ack-system:other"}, "AccessDenied", "Not authorized to perform"),
     ],
 )
-def test_a_wrong_claim_is_refused(aws: RunningAws, claims: Any, code: str, message: str) -> None:
+def test_a_wrong_claim_is_refused(aws: RunningAws, claims: Json, code: str, message: str) -> None:
     refused = refusal(aws, aws.token(**claims))
     assert refused[0] == code
     assert message in refused[1]
@@ -120,7 +119,7 @@ def test_a_wrong_claim_is_refused(aws: RunningAws, claims: Any, code: str, messa
 def test_what_is_no_token_of_the_issuer_is_refused(aws: RunningAws) -> None:
     claims = jwt.decode(aws.token(), options={"verify_signature": False})
     foreign = jwt.encode(claims, new_key(), algorithm="RS256")
-    unsigned = jwt.encode(claims, None, algorithm="none")
+    unsigned = jwt.encode(claims, "", algorithm="none")
     for token in (foreign, unsigned, "nonsense"):
         assert refusal(aws, token)[0] == "InvalidIdentityToken"
 
@@ -144,7 +143,7 @@ def test_a_role_without_provider_or_at_all(aws: RunningAws) -> None:
         ({"Effect": "Deny"}, False),
     ],
 )
-def test_trust_policies(aws: RunningAws, iam: Any, changes: Any, *, allowed: bool) -> None:
+def test_trust_policies(aws: RunningAws, iam: Client, changes: Json, *, allowed: bool) -> None:
     iam.create_role(RoleName="trusting", AssumeRolePolicyDocument=trust_policy(**changes))
     if allowed:
         assert assume(aws, aws.token(), "trusting")["Credentials"]["AccessKeyId"]
@@ -152,7 +151,7 @@ def test_trust_policies(aws: RunningAws, iam: Any, changes: Any, *, allowed: boo
         assert refusal(aws, aws.token(), "trusting")[0] == "AccessDenied"
 
 
-def test_an_unknown_condition_operator_is_named(aws: RunningAws, iam: Any) -> None:
+def test_an_unknown_condition_operator_is_named(aws: RunningAws, iam: Client) -> None:
     condition = {"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}
     iam.create_role(RoleName="dated", AssumeRolePolicyDocument=trust_policy(Condition=condition))
     assert "'DateGreaterThan'" in refusal(aws, aws.token(), "dated")[1]
