@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ackinstall.errors import AckinstallError
+from ackinstall.sandbox.layout import cache
 from ackinstall.sandbox.parts import (
     BUILD_FLAGS,
     CHART,
@@ -99,7 +100,7 @@ def _build(parts: Sequence[Part], progress: Progress) -> None:
             child = subprocess.Popen(
                 [go, "build", "-v", *BUILD_FLAGS, f"-ldflags={_linking()}", "-o", f"{out}/", *packages],
                 cwd=PINS,
-                env=os.environ | {"CGO_ENABLED": "0"} | _toolchain(go),
+                env=_go_environment(go),
                 stderr=stream,
             )
             try:
@@ -122,7 +123,7 @@ def _copy_chart(parts: Sequence[Part], progress: Progress) -> None:
         told = subprocess.run(
             [go or "go", "mod", "download", "-json", f"{part.module}@v{part.version}"],
             cwd=PINS,
-            env=os.environ | _toolchain(go or "go"),
+            env=_go_environment(go or "go"),
             capture_output=True,
             text=True,
             check=False,
@@ -152,13 +153,28 @@ def _linking() -> str:
     )
 
 
-def _toolchain(go: str) -> dict[str, str]:
-    """Return an environment that uses the Go that is here, unless it is too old for the pinned module."""
-    here = {"GOTOOLCHAIN": os.environ.get("GOTOOLCHAIN", "local")}
+def _go_environment(go: str) -> dict[str, str]:
+    """Return an environment for Go: modules go to our cache, in files that `rm` can remove.
+
+    The Go that is here is used, unless it is too old for the pinned module: then it fetches a newer one.
+    """
+    here = os.environ | {"GOTOOLCHAIN": os.environ.get("GOTOOLCHAIN", "local")}
     told = subprocess.run(
-        [go, "env", "GOVERSION"], env=os.environ | here, cwd="/", capture_output=True, text=True, check=False
+        [go, "env", "-json", "GOVERSION", "GOFLAGS"],
+        env=here,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    return here if version_in(told.stdout) >= _GO_OF_PINS else {"GOTOOLCHAIN": "auto"}
+    settings = json.loads(told.stdout)
+    if version_in(settings["GOVERSION"]) < _GO_OF_PINS:
+        here["GOTOOLCHAIN"] = "auto"
+    return here | {
+        "CGO_ENABLED": "0",
+        "GOFLAGS": f"{settings['GOFLAGS']} -modcacherw".strip(),
+        "GOMODCACHE": os.environ.get("GOMODCACHE") or str(cache() / "go-modules"),
+    }
 
 
 def _keep(part: Part, made: Path) -> None:
