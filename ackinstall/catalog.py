@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from ackinstall.errors import UsageError
 from ackinstall.facts import Chart, Facts
 from ackinstall.kube import Manifest
+from ackinstall.names import name_for
 from ackinstall.policies import INLINE_LIMIT, Document, render, text
-from ackinstall.profile import BUCKET_NAME_LIMIT, IAM_NAME_LIMIT, Controller, Profile, fill
+from ackinstall.profile import Controller, Profile
 from ackinstall.resource import Resource
 from ackinstall.resources.bucket import Bucket
 from ackinstall.resources.crds import SHARED, Crds, CustomResources
@@ -47,18 +48,20 @@ class Names:
 def names(profile: Profile, facts: Facts) -> Names:
     """Return the names that `profile` gives on this target.
 
-    Raises UsageError when one is too long for IAM or S3.
+    Raises UsageError when one is not allowed in IAM or S3.
     """
     known = {"cluster": facts.cluster.name, "account": facts.account, "region": facts.region}
-    role = fill(profile.controller_role.name, IAM_NAME_LIMIT, **known)
-    execution = fill(profile.execution_role.name, IAM_NAME_LIMIT, **known) if profile.execution_role else ""
-    execution_path = profile.execution_role.path if profile.execution_role else "/"
+    role = name_for("controllerRole.name", profile.controller_role.name, **known)
+    execution, execution_path = "", "/"
+    if profile.execution_role:
+        execution = name_for("executionRole.name", profile.execution_role.name, **known)
+        execution_path = profile.execution_role.path
     return Names(
         controller_role=role,
         controller_role_arn=facts.iam_arn(f"role{profile.controller_role.path}{role}"),
         execution_role=execution,
         execution_role_arn=facts.iam_arn(f"role{execution_path}{execution}") if execution else "",
-        bucket=fill(profile.bucket, BUCKET_NAME_LIMIT, **known) if profile.bucket else "",
+        bucket=name_for("bucket.name", profile.bucket, **known) if profile.bucket else "",
         provider_arn=facts.iam_arn(f"oidc-provider/{facts.issuer_host}"),
     )
 

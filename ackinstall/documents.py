@@ -48,22 +48,21 @@ def files(target: "Target") -> Files:
 
 def installer_policy(choice: "Choice") -> str:
     """Return the IAM policy that the person or pipeline needs who runs `up` and `down`, for any account."""
-    from ackinstall.profile import load  # noqa: PLC0415 (start-up)
+    from ackinstall.names import FACTS, fill  # noqa: PLC0415 (start-up)
+    from ackinstall.profile import load  # noqa: PLC0415 (same)
 
     profile = load(choice.profile or "default", choice.settings)
-    anything = {"cluster": "*", "account": "*", "region": "*"}
-    from ackinstall.profile import BUCKET_NAME_LIMIT, IAM_NAME_LIMIT, fill  # noqa: PLC0415
-
-    roles = [fill(profile.controller_role.name, IAM_NAME_LIMIT, **anything)]
+    anything = dict.fromkeys(FACTS, "*")
+    roles = [fill("controllerRole.name", profile.controller_role.name, **anything)]
     if profile.execution_role:
-        roles.append(fill(profile.execution_role.name, IAM_NAME_LIMIT, **anything))
+        roles.append(fill("executionRole.name", profile.execution_role.name, **anything))
     linked = [one.linked_role for one in profile.controllers if one.linked_role]
     document = policies.render(
         "installer.json.j2",
         roles=sorted(roles),
         linked_roles=[f"aws-service-role/{one.service}/{one.name}" for one in linked],
         linked_services=[one.service for one in linked],
-        bucket=fill(profile.bucket, BUCKET_NAME_LIMIT, **anything) if profile.bucket else "",
+        bucket=fill("bucket.name", profile.bucket, **anything),
     )
     return _json(document)
 

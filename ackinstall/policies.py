@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import jinja2
+from jinja2 import meta
 
 from ackinstall.errors import UsageError
 
@@ -31,20 +32,26 @@ def render(template: str, beside: Path | None = None, **facts: object) -> Docume
     Raises UsageError when there is no such template, when it names a fact that does not exist, or when what
     comes out is not JSON.
     """
-    source = _source(template, beside)
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 (JSON, where every value goes through tojson)
-        keep_trailing_newline=False,
     )
+    text = source(template, beside)
     try:
-        document = json.loads(environment.from_string(source).render(**facts))
-    except jinja2.TemplateError as error:
+        unknown = sorted(meta.find_undeclared_variables(environment.parse(text)) - facts.keys())
+        rendered = "" if unknown else environment.from_string(text).render(**facts)
+    except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise UsageError(
+            "policy-template-wrong", f"the policy template '{template}' cannot be rendered: {error}"
+        ) from error
+    if unknown:
         raise UsageError(
             "policy-template-wrong",
-            f"the policy template '{template}' cannot be rendered: {error}",
+            f"the policy template '{template}' uses '{unknown[0]}', which there is not",
             f"these names can be used in it: {', '.join(sorted(facts))}",
-        ) from error
+        )
+    try:
+        document = json.loads(rendered)
     except json.JSONDecodeError as error:
         raise UsageError(
             "policy-not-json",
@@ -58,10 +65,17 @@ def render(template: str, beside: Path | None = None, **facts: object) -> Docume
     return document
 
 
-def _source(template: str, beside: Path | None) -> str:
+def source(template: str, beside: Path | None = None) -> str:
+    """Return the text of the policy `template` (see render). Raises UsageError when it cannot be read."""
     own = beside / template if beside else None
     if own is not None and own.is_file():
-        return own.read_text(encoding="utf-8")
+        try:
+            return own.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise UsageError(
+                "policy-template-unreadable", f"the policy template '{own}' cannot be read: {reason}"
+            ) from error
     shipped = data("policies") / template
     if shipped.is_file():
         return shipped.read_text(encoding="utf-8")
@@ -121,20 +135,27 @@ def _element(key: str, value: Any) -> Any:  # noqa: ANN401 (JSON-like)
         return sorted({str(one).lower() for one in _listed(value)})
     if key in ("Resource", "NotResource"):
         return sorted({str(one) for one in _listed(value)})
+    if key in ("Principal", "NotPrincipal") and value == "*":
+        return {"AWS": ["*"]}
+    if not isinstance(value, Mapping):
+        return value
     if key in ("Principal", "NotPrincipal"):
-        principals = {"AWS": "*"} if value == "*" else value
-        return {
-            kind: sorted({_principal(str(one)) for one in _listed(of)}) for kind, of in principals.items()
-        }
+        return {kind: sorted({_principal(str(one)) for one in _listed(of)}) for kind, of in value.items()}
     if key == "Condition":
-        return {operator.lower(): _condition(keys) for operator, keys in sorted(value.items())}
+        return _caseless({operator: _condition(keys) for operator, keys in value.items()})
     return value
 
 
-def _condition(keys: Mapping[str, Any]) -> dict[str, list[str]]:
-    return {
-        key.lower(): sorted({_text(one) for one in _listed(values)}) for key, values in sorted(keys.items())
-    }
+def _condition(keys: Any) -> Any:  # noqa: ANN401 (JSON-like)
+    if not isinstance(keys, Mapping):
+        return keys
+    return _caseless({key: sorted({_text(one) for one in _listed(values)}) for key, values in keys.items()})
+
+
+def _caseless(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the mapping with its keys in lower case, unless that would make one of two."""
+    lowered = {key.lower(): value for key, value in mapping.items()}
+    return lowered if len(lowered) == len(mapping) else dict(mapping)
 
 
 def _principal(principal: str) -> str:

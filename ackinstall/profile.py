@@ -3,96 +3,17 @@
 Every mistake is named with file, line and key, and with the nearest key that exists.
 """
 
-import difflib
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import yaml
-
+from ackinstall import mistakes, names, policies, source
 from ackinstall.errors import UsageError
+from ackinstall.gallery import GALLERY
 from ackinstall.policies import data
-
-GALLERY = "oci://public.ecr.aws/aws-controllers-k8s"
-"""Where ACK publishes its charts: https://gallery.ecr.aws/aws-controllers-k8s"""
-
-# The services that ACK publishes a chart for; another one needs its `chart` given.
-# https://aws-controllers-k8s.github.io/community/docs/community/services/
-SERVICES = [
-    "acm",
-    "acmpca",
-    "apigateway",
-    "apigatewayv2",
-    "applicationautoscaling",
-    "athena",
-    "autoscaling",
-    "backup",
-    "bedrock",
-    "bedrockagent",
-    "bedrockagentcorecontrol",
-    "cloudfront",
-    "cloudtrail",
-    "cloudwatch",
-    "cloudwatchlogs",
-    "codeartifact",
-    "cognitoidentityprovider",
-    "documentdb",
-    "dynamodb",
-    "ec2",
-    "ecr",
-    "ecrpublic",
-    "ecs",
-    "efs",
-    "eks",
-    "elasticache",
-    "elbv2",
-    "emrcontainers",
-    "eventbridge",
-    "fsx",
-    "glue",
-    "iam",
-    "kafka",
-    "keyspaces",
-    "kinesis",
-    "kms",
-    "lambda",
-    "memorydb",
-    "mq",
-    "networkfirewall",
-    "opensearchserverless",
-    "opensearchservice",
-    "organizations",
-    "pipes",
-    "prometheusservice",
-    "ram",
-    "rds",
-    "recyclebin",
-    "route53",
-    "route53resolver",
-    "s3",
-    "s3control",
-    "s3files",
-    "s3tables",
-    "sagemaker",
-    "secretsmanager",
-    "ses",
-    "sfn",
-    "sns",
-    "sqs",
-    "ssm",
-    "wafv2",
-]
-
-KeyPath = tuple[str | int, ...]
-"""Where something stands in a profile: keys and indexes from the top."""
-
-IAM_NAME_LIMIT = 64
-"""Characters of an IAM role's name: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
-BUCKET_NAME_LIMIT = 63
-"""Characters of a bucket's name: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
+from ackinstall.source import SETTING, KeyPath, Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,14 +88,14 @@ def read(name: str) -> str:
         try:
             return path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise UsageError(
                 "profile-unreadable", f"the profile '{name}' cannot be read: {reason}", "check the path"
             ) from error
     if name not in shipped():
         raise UsageError(
             "unknown-profile",
-            f"there is no profile '{name}'{_did_you_mean(name, list(shipped()))}",
+            f"there is no profile '{name}'{mistakes.did_you_mean(name, list(shipped()))}",
             "run `ackinstall profiles` to see them, or give the path of a file",
         )
     return (data("profiles") / f"{name}.yaml").read_text(encoding="utf-8")
@@ -185,17 +106,15 @@ def load(name: str, settings: Sequence[str] = ()) -> Profile:
 
     Raises UsageError that names file, line and key for anything that is wrong with it.
     """
-    text = read(name)
     path = Path(name)
     folder = path.parent if path.suffix in (".yaml", ".yml") or "/" in name else None
-    label = name if folder else f"{name}.yaml"
-    lines = _lines(text, label)
-    content = _parse(text, label)
-    for setting in settings:
-        _set(content, setting)
-        lines[_setting_path(setting)] = 0
-    check(content, label, lines)
-    return parse(content, name=name, folder=folder)
+    content, written = source.read(read(name), name if folder else f"{name}.yaml")
+    set_ = dict.fromkeys([_set(content, setting) for setting in settings], SETTING)
+    text = Source(written.label, {**written.lines, **set_})
+    mistakes.check(content, text)
+    chosen = parse(content, name=name, folder=folder)
+    _check_templates(chosen, text)
+    return chosen
 
 
 def parse(content: Mapping[str, Any], *, name: str, folder: Path | None = None) -> Profile:
@@ -215,38 +134,6 @@ def parse(content: Mapping[str, Any], *, name: str, folder: Path | None = None) 
         tags=content.get("tags", {}),
         folder=folder,
         source=content,
-    )
-
-
-def fill(template: str, limit: int, **names: str) -> str:
-    """Return the name that `template` gives with `names`.
-
-    Raises UsageError when it uses an unknown name or the result is longer than `limit` characters.
-    """
-    try:
-        name = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False).from_string(template)  # noqa: S701 (a name, not a page)
-        filled = name.render(**names)
-    except jinja2.TemplateError as error:
-        raise UsageError(
-            "name-template-wrong",
-            f"the name '{template}' cannot be filled in: {error}",
-            f"these can be used in it: {', '.join('{{ ' + one + ' }}' for one in sorted(names))}",
-        ) from error
-    if len(filled) > limit:
-        raise UsageError(
-            "name-too-long",
-            f"the name '{filled}' has {len(filled)} characters, {limit} are allowed",
-            "give a shorter name in the profile, or with `--set controllerRole.name=NAME`",
-        )
-    return filled
-
-
-def unknown_key(where: str, key: str, known: Sequence[str], reference: str, hint: str = "") -> UsageError:
-    """Return the error for a key that does not exist, with the nearest that does."""
-    return UsageError(
-        reference,
-        f"{where}: there is no key '{key}'{_did_you_mean(key, known)}",
-        hint or f"these keys exist: {', '.join(sorted(known))}",
     )
 
 
@@ -278,109 +165,63 @@ def _controller(service: str, content: Mapping[str, Any]) -> Controller:
     )
 
 
-def _parse(text: str, label: str) -> dict[str, Any]:
-    content = yaml.safe_load(text)
-    if not isinstance(content, dict):
-        raise UsageError("profile-not-a-mapping", f"{label}: the profile is not a mapping of keys to values")
-    return content
-
-
-def _lines(text: str, label: str) -> dict[KeyPath, int]:
-    """Return the line of every key and item of a YAML text, by its path."""
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
-        raise UsageError("profile-not-yaml", f"{label}{line}: not valid YAML: {problem}") from error
-    return dict(_positions(root, ())) if root else {}
-
-
-def _positions(node: yaml.Node, path: KeyPath) -> Iterator[tuple[KeyPath, int]]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            here = (*path, key.value)
-            yield here, key.start_mark.line + 1
-            yield from _positions(value, here)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield (*path, index), value.start_mark.line + 1
-            yield from _positions(value, (*path, index))
-
-
-def _setting_path(setting: str) -> KeyPath:
-    return tuple(setting.partition("=")[0].split("."))
-
-
-def _set(content: dict[str, Any], setting: str) -> None:
+def _set(content: dict[str, Any], setting: str) -> KeyPath:
+    """Put a setting into the content; return where."""
     key, equals, value = setting.partition("=")
-    if not equals or not all(key.split(".")):
+    path = tuple(key.split("."))
+    if not equals or not all(path):
         raise UsageError(
             "setting-malformed",
             f"--set '{setting}' is not of the form key=value",
             "write `--set namespace=NAME`",
         )
-    *parents, last = key.split(".")
-    for parent in parents:
+    for depth, parent in enumerate(path[:-1], 1):
         below = content.get(parent)
-        content[parent] = dict(below) if isinstance(below, dict) else {}
+        if not isinstance(below, dict | None):
+            whole = source.dotted(path[:depth])
+            raise UsageError(
+                "setting-misplaced",
+                f"--set '{setting}': '{whole}' has no keys",
+                f"write `--set {whole}=VALUE`",
+            )
+        content[parent] = dict(below or {})
         content = content[parent]
     try:
-        content[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        content[path[-1]] = source.value(value)
+    except ValueError as error:
         raise UsageError("setting-malformed", f"--set '{setting}': the value is not valid YAML") from error
+    return path
 
 
-def check(content: Mapping[str, Any], label: str, lines: Mapping[KeyPath, int] | None = None) -> None:
-    """Raise UsageError for the first mistake in a profile's content; `label` and `lines` say where it is."""
-    import jsonschema  # noqa: PLC0415 (costs 60 ms, and only profiles need it)
-
-    schema = json.loads((data("profiles") / "schema.json").read_text(encoding="utf-8"))
-    found = jsonschema.Draft202012Validator(schema).iter_errors(content)
-    for error in sorted(found, key=lambda one: [str(part) for part in one.absolute_path]):
-        raise _mistake(error, lines or {}, label)
-    for service, entry in content["controllers"].items():
-        if service not in SERVICES and "chart" not in (entry or {}):
-            raise UsageError(
-                "unknown-service",
-                f"{_place(('controllers', service), lines or {}, label)}: "
-                f"ACK has no controller for a service '{service}'{_did_you_mean(service, SERVICES)}",
-                "a controller that is not in ACK's gallery needs its 'chart' in the profile",
-            )
+def _check_templates(chosen: Profile, text: Source) -> None:
+    """Raise UsageError for a name that cannot be filled in and a policy that there is no template for."""
+    for key, template in _names(chosen):
+        with _placed(text.place(tuple(key.split(".")))):
+            names.fill(key, template, **dict.fromkeys(names.FACTS, "x"))
+    for path, template in _policies(chosen):
+        with _placed(text.place(path)):
+            policies.source(template, chosen.folder)
 
 
-def _mistake(error: Any, lines: Mapping[KeyPath, int], label: str) -> UsageError:  # noqa: ANN401 (jsonschema's)
-    path: KeyPath = tuple(error.absolute_path)
-    dotted = ".".join(str(part) for part in path)
-    if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        key = next(key for key in error.instance if key not in known)
-        return unknown_key(_place((*path, key), lines, label), key, known, "unknown-key")
-    if error.validator == "required":
-        key = next(key for key in error.validator_value if key not in error.instance)
-        return UsageError("missing-key", f"{_place(path, lines, label)}: the key '{key}' is missing")
-    if error.validator == "type":
-        wanted = {"object": "a mapping", "array": "a list", "string": "text"}.get(
-            error.validator_value, error.validator_value
-        )
-        return UsageError(
-            "wrong-type",
-            f"{_place(path, lines, label)}: '{dotted}' has to be {wanted}, not {error.instance!r}",
-        )
-    subject = f"'{dotted}' " if dotted else ""
-    return UsageError("wrong-value", f"{_place(path, lines, label)}: {subject}is wrong: {error.message}")
+def _names(chosen: Profile) -> Iterator[tuple[str, str]]:
+    yield "controllerRole.name", chosen.controller_role.name
+    if chosen.execution_role:
+        yield "executionRole.name", chosen.execution_role.name
+    yield "bucket.name", chosen.bucket
 
 
-def _place(path: KeyPath, lines: Mapping[KeyPath, int], label: str) -> str:
-    while path and path not in lines:
-        path = path[:-1]
-    line = lines.get(path)
-    if line == 0:
-        return f"--set {'.'.join(str(part) for part in path)}"
-    return f"{label}:{line}" if line else label
+def _policies(chosen: Profile) -> Iterator[tuple[KeyPath, str]]:
+    for name, template in (chosen.execution_role.inline if chosen.execution_role else {}).items():
+        yield ("executionRole", "inlinePolicies", name), template
+    for controller in chosen.controllers:
+        for name, template in controller.inline.items():
+            yield ("controllers", controller.service, "inlinePolicies", name), template
 
 
-def _did_you_mean(key: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else ""
+@contextmanager
+def _placed(place: str) -> Iterator[None]:
+    """Say where a mistake is."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(error.reference, f"{place}: {error.message}", error.hint) from error

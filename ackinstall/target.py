@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ackinstall import catalog, facts, profile
+from ackinstall import catalog, facts, mistakes, profile
 from ackinstall.clients import Access, Aws, Clients, open_worlds
 from ackinstall.errors import AckinstallError, UsageError
 from ackinstall.facts import Facts
@@ -18,6 +18,7 @@ from ackinstall.kube import Kube, Ref
 from ackinstall.profile import Profile
 from ackinstall.resource import Resource
 from ackinstall.resources.receipt import NAME as RECEIPT
+from ackinstall.source import Source
 
 DEFAULT = "default"
 
@@ -108,7 +109,7 @@ def remembered(kube: Kube, fallback: Profile) -> Profile:
         return fallback
     try:
         content = json.loads(receipt["data"]["profile"])
-        profile.check(content, "the receipt")
+        mistakes.check(content, Source("the receipt"))
     except (KeyError, ValueError, UsageError):
         return fallback
     return profile.parse(content, name="receipt", folder=None)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ackinstall.errors import UsageError
-from ackinstall.profile import Controller, unknown_key
+from ackinstall.mistakes import unknown_key
+from ackinstall.profile import Controller
 
 Values = Mapping[str, Any]
 
