@@ -37,7 +37,7 @@ def identify(account: Account, request: Request, scope: Scope) -> Principal:
 
 
 def _check_time(request: Request, service: str) -> None:
-    """Refuse a presigned request whose time is over: S3 goes by X-Amz-Expires, others take fifteen minutes."""
+    """Refuse a presigned request whose time is over: that of X-Amz-Expires for S3, else 15 minutes."""
     date = request.args["X-Amz-Date"]
     signed = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     lifetime = timedelta(seconds=int(request.args["X-Amz-Expires"])) if service == "s3" else _TOLERANCE
