@@ -1,0 +1,26 @@
+"""Fixtures for all tests: the worlds of tests/support."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from support.aws import InProcessAws
+    from support.world import World
+
+
+@pytest.fixture(scope="session")
+def in_process_aws() -> "InProcessAws":
+    """Make the AWS of this process once; each world that is asked for finds it empty."""
+    from support.aws import InProcessAws  # noqa: PLC0415 (moto costs seconds, and not every test needs it)
+
+    return InProcessAws()
+
+
+@pytest.fixture
+def world(in_process_aws: "InProcessAws") -> "World":
+    """Make an empty account with one empty cluster, `demo`."""
+    from support.world import World  # noqa: PLC0415 (same)
+
+    in_process_aws.reset()
+    return World(in_process_aws)

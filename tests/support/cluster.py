@@ -1,0 +1,353 @@
+"""A Kubernetes API server in memory, with the controllers that matter here: namespaces, definitions, pods.
+
+Objects are plain data. What a real cluster does later (a definition becomes established, a deployment's pods
+become available, a namespace that is Terminating empties itself) happens after `slow` looks at the object, at
+once when it is 0: tests need no clock.
+"""
+
+import copy
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ackinstall.kube import Manifest, Ref, ref_of
+
+Object = dict[str, Any]
+Path = tuple[str, ...]
+Refs = list[Ref]
+
+CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+NAMESPACE = ("v1", "Namespace")
+DEPLOYMENT = ("apps/v1", "Deployment")
+_CLUSTERED = {NAMESPACE, CRD, ("rbac.authorization.k8s.io/v1", "ClusterRole")}
+_NAMESPACED = {
+    ("apps/v1", "DaemonSet"),
+    ("apps/v1", "StatefulSet"),
+    ("batch/v1", "CronJob"),
+    ("batch/v1", "Job"),
+    ("coordination.k8s.io/v1", "Lease"),
+    ("v1", "ConfigMap"),
+    ("v1", "PersistentVolumeClaim"),
+    ("v1", "Pod"),
+    ("v1", "Secret"),
+    ("v1", "Service"),
+    ("v1", "ServiceAccount"),
+    DEPLOYMENT,
+}
+_BY_SERVER = ("uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp")
+_NOW = "2026-01-01T00:00:00Z"
+
+
+class ApiError(Exception):
+    """A refusal, shaped like the kubernetes package's ApiException: `body` is a Status as JSON."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(f"({status}) {reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.body = json.dumps({"kind": "Status", "reason": reason, "code": status, "message": message})
+
+
+class Cluster:
+    """The API server. Safe to use from several threads; `lock` makes several steps one."""
+
+    def __init__(self, slow: int = 0) -> None:
+        self.slow = slow
+        self.lock = threading.RLock()
+        self._objects: dict[Ref, Object] = {}
+        self._owned: dict[Ref, dict[str, set[Path]]] = {}
+        self._later: dict[Ref, tuple[int, Callable[[], bool]]] = {}
+        self._versions = 0
+        for name in ("default", "kube-system"):
+            self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+    def knows(self, api_version: str, kind: str) -> bool:
+        """Tell whether the kind exists: built in, or by a definition that is established."""
+        return (api_version, kind) in _CLUSTERED | _NAMESPACED or bool(self._definition(api_version, kind))
+
+    def get(self, ref: Ref) -> Object | None:
+        """Return a copy of the object, or None."""
+        with self.lock:
+            self._look(ref)
+            return copy.deepcopy(self._objects.get(ref))
+
+    def list(self, api_version: str, kind: str, namespace: str = "", labels: str = "") -> list[Object]:
+        """Return copies of the objects of a kind; `labels` is one `key=value`, or ""."""
+        key, _, value = labels.partition("=")
+        with self.lock:
+            refs = [
+                ref
+                for ref in self._objects
+                if ref[:2] == (api_version, kind) and namespace in ("", ref.namespace)
+            ]
+            for ref in refs:
+                self._look(ref)
+            found = [copy.deepcopy(self._objects[ref]) for ref in sorted(refs) if ref in self._objects]
+        return [one for one in found if not key or (one["metadata"].get("labels") or {}).get(key) == value]
+
+    def create(self, manifest: Manifest, manager: str = "somebody/Update") -> None:
+        """Create the object; 409 when it exists, 404 without its namespace, 403 while that is Terminating."""
+        ref = ref_of(manifest)
+        with self.lock:
+            if ref in self._objects:
+                raise ApiError(409, "AlreadyExists", f'{_plural(ref)} "{ref.name}" already exists')
+            self._check_place(ref)
+            stored: Object = copy.deepcopy(dict(manifest))
+            for key in _BY_SERVER:
+                stored["metadata"].pop(key, None)
+            stored.pop("status", None)
+            stored["metadata"] |= {"uid": f"uid-{self._next()}", "creationTimestamp": _NOW, "generation": 1}
+            self._store(ref, stored)
+            self._owned[ref] = {manager: set(_leaves(manifest))}
+            self._react(ref, stored)
+
+    def apply(self, manifest: Manifest, manager: str = "somebody/Apply", *, force: bool = False) -> None:
+        """Apply on the server side: fields merge, what is no longer applied goes, others' fields conflict (409)."""
+        ref = ref_of(manifest)
+        with self.lock:
+            live = self._objects.get(ref)
+            if live is None:
+                self.create(manifest, manager)
+                return
+            self._check_version(manifest, live)
+            wanted, owned = _leaves(manifest), self._owned[ref]
+            taken = [
+                (other, path)
+                for other, paths in owned.items()
+                if other != manager
+                for path in paths & set(wanted)
+                if _value(live, path) != wanted[path]
+            ]
+            if taken and not force:
+                what = ", ".join(f".{'.'.join(path)}" for _, path in taken)
+                raise ApiError(409, "Conflict", f'Apply failed with conflict with "{taken[0][0]}": {what}')
+            for other, path in taken:
+                owned[other].discard(path)
+            kept = set().union(*(paths for other, paths in owned.items() if other != manager))
+            changed = copy.deepcopy(live)
+            for path in owned.get(manager, set()) - set(wanted) - kept:
+                _remove(changed, path)
+            for path, value in wanted.items():
+                _put(changed, path, value)
+            owned[manager] = set(wanted)
+            self._replace(ref, live, changed)
+
+    def change(self, ref: Ref, how: Callable[[Object], object], manager: str = "kubectl/Update") -> None:
+        """Let `how` edit the object in place, as `kubectl edit` would; 404 when there is none."""
+        with self.lock:
+            live = self._objects.get(ref)
+            if live is None:
+                raise ApiError(404, "NotFound", f'{_plural(ref)} "{ref.name}" not found')
+            changed = copy.deepcopy(live)
+            how(changed)
+            before, after = _leaves(live), _leaves(changed)
+            touched = {path for path, value in after.items() if before.get(path) != value}
+            for paths in self._owned[ref].values():
+                paths.difference_update(touched, before.keys() - after.keys())
+            self._owned[ref].setdefault(manager, set()).update(touched)
+            self._replace(ref, live, changed)
+
+    def delete(self, ref: Ref) -> None:
+        """Delete the object, 404 when there is none; it goes once its finalizers and contents are gone."""
+        with self.lock:
+            live = self._objects.get(ref)
+            if live is None:
+                raise ApiError(404, "NotFound", f'{_plural(ref)} "{ref.name}" not found')
+            is_first = "deletionTimestamp" not in live["metadata"]
+            live["metadata"]["deletionTimestamp"] = _NOW
+            if ref[:2] == NAMESPACE:
+                live["status"] = {"phase": "Terminating"}
+            if is_first:
+                self._afterwards(ref, lambda: self._end(ref))
+
+    def objects(self) -> Iterator[tuple[Ref, Object]]:
+        """Yield everything that there is, without looking at it."""
+        yield from sorted(self._objects.items())
+
+    def _end(self, ref: Ref) -> bool:
+        """Remove a deleted object as far as finalizers and contents allow; tell whether it went."""
+        live = self._objects.get(ref)
+        if live is None:
+            return True
+        within = self._contents(ref, live)
+        for one in within:
+            self.delete(one)
+        left = [one for one in within if one in self._objects]
+        if left:
+            message = f"Some resources are remaining: {_plural(left[0])} has {len(left)} resource instances"
+            told = {"type": "NamespaceContentRemaining", "status": "True", "message": message}
+            live.setdefault("status", {})["conditions"] = [told]
+            return False
+        if live["metadata"].get("finalizers"):
+            return False
+        del self._objects[ref], self._owned[ref]
+        return True
+
+    def _contents(self, ref: Ref, live: Object) -> Refs:
+        """Return what goes with an object: a namespace's content, a definition's objects, owned pods."""
+        if ref[:2] == NAMESPACE:
+            return [one for one in self._objects if one.namespace == ref.name]
+        if ref[:2] == CRD:
+            spec = live["spec"]
+            return [
+                one
+                for one in self._objects
+                if one.kind == spec["names"]["kind"] and one.api_version.startswith(f"{spec['group']}/")
+            ]
+        uid = live["metadata"]["uid"]
+        return [
+            one
+            for one, found in self._objects.items()
+            if any(owner["uid"] == uid for owner in found["metadata"].get("ownerReferences", ()))
+        ]
+
+    def _react(self, ref: Ref, stored: Object) -> None:
+        """Do what the cluster's controllers do about an object that is new or has changed."""
+        if ref[:2] == NAMESPACE:
+            stored["status"] = {"phase": "Active"}
+            for kind, name in (("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")):
+                made = Ref("v1", kind, name, ref.name)
+                if made not in self._objects:
+                    metadata = {"name": name, "namespace": ref.name}
+                    self.create({"apiVersion": "v1", "kind": kind, "metadata": metadata}, "kube/Update")
+        if ref[:2] == CRD:
+            known = stored.setdefault("status", {}).setdefault("storedVersions", [])
+            storage = next(one["name"] for one in stored["spec"]["versions"] if one.get("storage"))
+            known += [storage] if storage not in known else []
+            self._afterwards(ref, lambda: self._establish(ref))
+        if ref[:2] == DEPLOYMENT:
+            self._afterwards(ref, lambda: self._roll_out(ref))
+
+    def _establish(self, ref: Ref) -> bool:
+        if ref in self._objects:
+            self._objects[ref]["status"]["conditions"] = [{"type": "Established", "status": "True"}]
+        return True
+
+    def _roll_out(self, ref: Ref) -> bool:
+        deployment = self._objects.get(ref)
+        if deployment is None:
+            return True
+        metadata, replicas = deployment["metadata"], deployment["spec"].get("replicas", 1)
+        template = deployment["spec"]["template"]
+        for number in range(replicas):
+            pod = Ref("v1", "Pod", f"{ref.name[:58]}-{number}", ref.namespace)
+            owner = {"kind": "Deployment", "name": ref.name, "uid": metadata["uid"]}
+            own = {"name": pod.name, "namespace": pod.namespace, "ownerReferences": [owner]}
+            own |= copy.deepcopy(template.get("metadata", {}))
+            manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": own, "spec": template["spec"]}
+            self.apply(manifest, "kube/Apply", force=True)
+        deployment["status"] = {
+            "observedGeneration": metadata["generation"],
+            **dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), replicas),
+        }
+        return True
+
+    def _replace(self, ref: Ref, live: Object, changed: Object) -> None:
+        if changed == live:
+            return
+        if ref[:2] == CRD:
+            _check_stored_versions(ref, changed)
+        if changed.get("spec") != live.get("spec"):
+            changed["metadata"]["generation"] += 1
+        self._store(ref, changed)
+        if "deletionTimestamp" in changed["metadata"]:
+            if not changed["metadata"].get("finalizers"):
+                self._end(ref)
+        elif changed.get("spec") != live.get("spec"):
+            self._react(ref, changed)
+
+    def _store(self, ref: Ref, stored: Object) -> None:
+        stored["metadata"]["resourceVersion"] = str(self._next())
+        self._objects[ref] = stored
+
+    def _next(self) -> int:
+        self._versions += 1
+        return self._versions
+
+    def _afterwards(self, ref: Ref, effect: Callable[[], bool]) -> None:
+        if self.slow or not effect():
+            self._later[ref] = (self.slow, effect)
+
+    def _look(self, ref: Ref) -> None:
+        """Let time pass for an object: everything that happens later happens at a look."""
+        if ref not in self._later:
+            return
+        left, effect = self._later.pop(ref)
+        if left > 0 or not effect():
+            self._later.setdefault(ref, (max(left - 1, 0), effect))
+
+    def _definition(self, api_version: str, kind: str) -> Object | None:
+        group, _, version = api_version.rpartition("/")
+        for ref, found in self._objects.items():
+            spec = found.get("spec", {})
+            if ref[:2] == CRD and (spec["group"], spec["names"]["kind"]) == (group, kind):
+                served = version in [one["name"] for one in spec["versions"] if one.get("served")]
+                return found if served and found["status"].get("conditions") else None
+        return None
+
+    def _check_place(self, ref: Ref) -> None:
+        if not self.knows(ref.api_version, ref.kind):
+            raise ApiError(404, "NotFound", "the server could not find the requested resource")
+        if not ref.namespace:
+            return
+        namespace = self._objects.get(Ref(*NAMESPACE, ref.namespace))
+        if namespace is None:
+            raise ApiError(404, "NotFound", f'namespaces "{ref.namespace}" not found')
+        if "deletionTimestamp" in namespace["metadata"]:
+            why = f"unable to create new content in namespace {ref.namespace} because it is being terminated"
+            raise ApiError(403, "Forbidden", f'{_plural(ref)} "{ref.name}" is forbidden: {why}')
+
+    def _check_version(self, manifest: Manifest, live: Object) -> None:
+        expected = manifest["metadata"].get("resourceVersion")
+        if expected and expected != live["metadata"]["resourceVersion"]:
+            raise ApiError(409, "Conflict", "the object has been modified; please apply your changes to it")
+
+
+def _check_stored_versions(ref: Ref, changed: Object) -> None:
+    offered = {version["name"] for version in changed["spec"]["versions"]}
+    lost = [one for one in changed["status"]["storedVersions"] if one not in offered]
+    if lost:
+        why = f'status.storedVersions[0]: Invalid value: "{lost[0]}": must appear in spec.versions'
+        raise ApiError(422, "Invalid", f'CustomResourceDefinition "{ref.name}" is invalid: {why}')
+
+
+def _leaves(manifest: Mapping[str, Any]) -> dict[Path, Any]:
+    """Return the fields that a manifest sets, by path; a list is one value."""
+    found: dict[Path, Any] = {}
+
+    def walk(value: Any, path: Path) -> None:  # noqa: ANN401 (JSON-like)
+        if isinstance(value, Mapping) and value:
+            for key, below in value.items():
+                walk(below, (*path, key))
+        elif path[0] not in ("apiVersion", "kind", "status") and path[-1:] != ("resourceVersion",):
+            found[path] = value
+
+    walk(manifest, ())
+    server = {("metadata", key) for key in (*_BY_SERVER, "name", "namespace")}
+    return {path: value for path, value in found.items() if path not in server}
+
+
+def _value(manifest: Any, path: Path) -> Any:  # noqa: ANN401 (JSON-like)
+    for key in path:
+        manifest = manifest.get(key) if isinstance(manifest, Mapping) else None
+    return manifest
+
+
+def _put(manifest: Object, path: Path, value: Any) -> None:  # noqa: ANN401 (JSON-like)
+    for key in path[:-1]:
+        below = manifest.get(key)
+        manifest[key] = below if isinstance(below, dict) else {}
+        manifest = manifest[key]
+    if value != {} or not isinstance(manifest.get(path[-1]), dict):
+        manifest[path[-1]] = copy.deepcopy(value)
+
+
+def _remove(manifest: Object, path: Path) -> None:
+    for key in path[:-1]:
+        manifest = manifest.get(key, {})
+    manifest.pop(path[-1], None)
+
+
+def _plural(ref: Ref) -> str:
+    return f"{ref.kind.lower()}s"

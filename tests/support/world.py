@@ -1,0 +1,220 @@
+"""The three worlds together, and `up` and `down` in them as the commands run them."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ackinstall import catalog, engine, facts, profile
+from ackinstall.clients import Clients
+from ackinstall.engine import Options, Progress, Status
+from ackinstall.facts import Chart, Facts
+from ackinstall.resource import SETTLED, Change, Kind, Resource
+from ackinstall.resources.role_book import RoleBook
+from support.aws import ACCOUNT, CLUSTERS, REGION, InProcessAws, issuer_of
+from support.cluster import Cluster
+from support.faults import Faults, Killed, Mode
+from support.helm import FakeHelm, Gallery
+from support.kube import FakeKube
+
+SERVICES = ("sagemaker", "applicationautoscaling")
+_VOLATILE = ("uid", "resourceVersion", "generation", "creationTimestamp")
+LATER = 60.0
+"""Seconds that pass between a crash and the next run: more than a helm that was killed is waited for."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: its plan and each resource's last step; `killed` when the process did not reach it."""
+
+    changes: Sequence[Change] = ()
+    ended: Sequence[Progress] = ()
+    killed: bool = False
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """What failed or was skipped, and why."""
+        return {
+            one.resource.id: one.detail for one in self.ended if one.status in (Status.FAILED, Status.SKIPPED)
+        }
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """What the plan said, by resource."""
+        return {change.resource.id: change.kind for change in self.changes}
+
+
+class World:
+    """One EKS cluster `name` in an AWS account. Worlds that share `aws` are clusters of the same account.
+
+    `slow` is how many looks it takes until the cluster's controllers have done their work.
+    """
+
+    def __init__(self, aws: InProcessAws, name: str = CLUSTERS[0], *, slow: int = 0) -> None:
+        self.aws = aws
+        self.name = name
+        self.cluster = Cluster(slow)
+        self.gallery = Gallery()
+        self.clients = self.opened()
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong; it counts the calls too."""
+        return self.aws.faults
+
+    @property
+    def helm(self) -> FakeHelm:
+        """The fake Helm."""
+        return FakeHelm(self.cluster, self.faults, self.gallery)
+
+    def opened(self) -> Clients:
+        """Return clients as a new process has them: nothing is remembered."""
+
+        def sign(namespace: str, account: str, audience: str) -> str:
+            return self.aws.service_account_token(self.name, namespace, account, audience)
+
+        kube = FakeKube(self.cluster, self.faults, sign)
+        return Clients(self.aws, kube, self.helm, RoleBook(self.aws.client("iam")))
+
+    def facts(self, **versions: str) -> Facts:
+        """Return the facts; `versions` are the charts' by service, the newest published by default."""
+        chosen = {one: versions.get(one) or self.gallery.versions(f"{one}-chart")[0] for one in SERVICES}
+        folders = {one: self.gallery.folder(f"{one}-chart", version) for one, version in chosen.items()}
+        return _facts(self.name, {one: _chart(folder) for one, folder in folders.items()})
+
+    def resources(self, *settings: str, name: str = "default", **versions: str) -> list[Resource]:
+        """Return what a profile makes on this cluster."""
+        return catalog.build(_profile(name, settings), self.facts(**versions))
+
+    def up(  # noqa: PLR0913 (the ways in which a run can go)
+        self,
+        resources: Sequence[Resource] | None = None,
+        mode: Mode | None = None,
+        at: int = 0,
+        *,
+        workers: int = 1,
+        adopt: bool = False,
+        timeout: float | None = None,
+    ) -> Outcome:
+        """Run `up`, in which the call number `at` goes wrong as `mode` says.
+
+        Raises Refused when a person must decide.
+        """
+        return self._run(
+            self._catalog() if resources is None else resources,
+            Options(adopt=adopt, workers=workers, timeout=timeout),
+            mode,
+            at,
+        )
+
+    def down(
+        self,
+        mode: Mode | None = None,
+        at: int = 0,
+        *,
+        workers: int = 1,
+        delete_data: bool = False,
+        timeout: float | None = None,
+    ) -> Outcome:
+        """Run `down`, which knows of the charts only what is in the cluster (see `up`)."""
+        options = Options(present=False, workers=workers, timeout=timeout)
+        return self._run(self.to_remove(delete_data=delete_data), options, mode, at)
+
+    def to_remove(self, *, delete_data: bool = False) -> list[Resource]:
+        """Return what `down` looks at."""
+        self.faults.begin()
+        chosen = _profile("default", ())
+        known = _facts(self.name, facts.installed_charts(chosen.controllers, self.opened()))
+        return catalog.guard(catalog.build(chosen, known, delete_data=delete_data))
+
+    def plan(self, resources: Sequence[Resource] | None = None, *, adopt: bool = False) -> list[Change]:
+        """Return the work that `up` would have to do."""
+        self.faults.begin()
+        options = Options(workers=1, adopt=adopt)
+        changes = engine.plan(self._catalog() if resources is None else resources, self.opened(), options)
+        return [change for change in changes if change.kind not in SETTLED]
+
+    def inventory(self) -> dict[str, Any]:
+        """Return everything that there is, without what differs from run to run."""
+        return {"aws": self.aws.inventory(), **self._in_cluster()}
+
+    def let_time_pass(self, seconds: float = LATER) -> None:
+        """Make what a killed process left behind older."""
+        self.helm.let_time_pass(seconds)
+
+    def _catalog(self) -> list[Resource]:
+        """Return the default profile's resources, made once for each set of charts: they are frozen."""
+        newest = {service: self.gallery.versions(f"{service}-chart")[0] for service in SERVICES}
+        folders = tuple(self.gallery.folder(f"{service}-chart", newest[service]) for service in SERVICES)
+        return list(_catalog(self.name, folders))
+
+    def _run(self, resources: Sequence[Resource], options: Options, mode: Mode | None, at: int) -> Outcome:
+        self.faults.begin(mode, at)
+        self.faults.on_kill = options.stop.set  # wakes who waits: a killed process waits for nothing
+        clients = self.opened()
+        try:
+            changes = engine.plan(resources, clients, options)
+            refused = [change for change in changes if change.kind is Kind.REFUSE]
+            if refused:
+                raise engine.refusal(refused)
+            return Outcome(changes, engine.run(changes, clients, options, lambda _: None))
+        except Killed:
+            return Outcome(killed=True)
+        finally:
+            self.faults.on_kill = lambda: None
+
+    def _in_cluster(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        releases: dict[str, list[Any]] = {}
+        with self.cluster.lock:
+            for ref, one in self.cluster.objects():
+                plain = copy.deepcopy(one)
+                if (plain["metadata"].get("labels") or {}).get("owner") == "helm":
+                    content = plain["data"]["release"]
+                    about = {key: content[key] for key in ("status", "values", "manifest")}
+                    releases.setdefault(plain["metadata"]["labels"]["name"], []).append(about)
+                    continue
+                for key in _VOLATILE:
+                    plain["metadata"].pop(key, None)
+                for owner in plain["metadata"].get("ownerReferences", ()):
+                    owner.pop("uid")
+                plain.get("status", {}).pop("observedGeneration", None)
+                found["/".join(ref)] = plain
+        return {"cluster": found, "releases": releases}
+
+
+@cache
+def _profile(name: str, settings: tuple[str, ...]) -> profile.Profile:
+    return profile.load(name, settings)
+
+
+@cache
+def _chart(folder: Path) -> Chart:
+    return facts.read_chart(folder)
+
+
+@cache
+def _catalog(cluster: str, folders: tuple[Path, ...]) -> tuple[Resource, ...]:
+    charts = {service: _chart(folder) for service, folder in zip(SERVICES, folders, strict=True)}
+    return tuple(catalog.build(_profile("default", ()), _facts(cluster, charts)))
+
+
+def _facts(name: str, charts: Mapping[str, Chart]) -> Facts:
+    cluster = facts.Cluster(
+        name=name,
+        arn=f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{name}",
+        version="1.36",
+        endpoint="https://127.0.0.1:6443",
+        ca=b"PEM of the CA",
+        issuer=issuer_of(name),
+    )
+    return Facts(
+        account=ACCOUNT,
+        partition="aws",
+        region=REGION,
+        caller=f"arn:aws:iam::{ACCOUNT}:user/administrator",
+        cluster=cluster,
+        charts=charts,
+    )
