@@ -18,6 +18,7 @@ from ackinstall.sandbox.layout import Layout, Sandbox, free_ports, names
 from ackinstall.sandbox.parts import CHART, Found, version_in
 from ackinstall.sandbox.processes import Process, answers, exists
 from ackinstall.sandbox.progress import Progress
+from ackinstall.sandbox.report import logs
 
 PUBLIC = "public"
 _PORTS = ("etcd", "kube-apiserver", "kube-controller-manager", "aws", "registry", "node")
@@ -108,14 +109,16 @@ def up(wishes: Wishes, progress: Progress) -> tuple[Sandbox, bool]:
         there = Sandbox.load(wishes.name)
         if there and supervisor.is_up(there):
             return there, False
-        found = ensure(needed_parts(wishes), progress)
-        for line in _sources(found):
-            progress.say(line)
-        _clear(layout, progress)
         try:
+            found = ensure(needed_parts(wishes), progress)
+            for line in _sources(found):
+                progress.say(line)
+            _clear(layout, progress)
             return _start(wishes, found, progress), True
         except Exception:
             supervisor.stop(layout)
+            if not logs(wishes.name):
+                supervisor.remove(layout)
             raise
         except BaseException:
             supervisor.remove(layout)
@@ -173,7 +176,7 @@ def _start(wishes: Wishes, found: Mapping[str, Found], progress: Progress) -> Sa
 
 def _inherited() -> dict[str, str]:
     """Return the environment of all processes, in which Python finds this package, installed or not."""
-    clean = environment.clean(os.environ)
+    clean = environment.clean(os.environ, environment.ACCOUNT + environment.NETWORK)
     path = [str(Path(ackinstall.__file__).parents[1]), clean.get("PYTHONPATH", "")]
     return clean | {"PYTHONPATH": os.pathsep.join(filter(None, path))}
 

@@ -116,8 +116,9 @@ def env(
 
         from ackinstall.sandbox import environment  # noqa: PLC0415 (same)
 
-        chosen = environment.settings(_sandbox(name), os.environ.get("PATH", os.defpath))
-        gone = environment.unsettings(chosen, os.environ)
+        sandbox = _sandbox(name)
+        chosen = environment.settings(sandbox, os.environ)
+        gone = environment.unsettings(chosen, os.environ, environment.foreign(sandbox))
         as_format = environment.as_json if format_ is Format.JSON else environment.as_shell
         typer.echo(as_format(chosen, gone))
 
@@ -134,9 +135,11 @@ def exec_(
         from ackinstall.errors import AckinstallError  # noqa: PLC0415 (same)
         from ackinstall.sandbox import environment  # noqa: PLC0415 (same)
 
-        chosen = environment.settings(_sandbox(name), os.environ.get("PATH", os.defpath))
+        sandbox = _sandbox(name)
+        cleaned = environment.clean(os.environ, environment.foreign(sandbox))
+        chosen = cleaned | environment.settings(sandbox, os.environ)
         try:
-            os.execvpe(command[0], command, environment.clean(os.environ) | chosen)  # noqa: S606 (its purpose)
+            os.execvpe(command[0], command, chosen)  # noqa: S606 (its purpose)
         except OSError as error:
             raise AckinstallError(
                 "cannot-run",

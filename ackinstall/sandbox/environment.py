@@ -7,10 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from ackinstall.sandbox.layout import Sandbox
 
-# Settings of the user's own account, cluster and network that would win over, or mix with, the sandbox's.
-_FOREIGN_PREFIXES = ("AWS_", "HELM_", "KUBERNETES_SERVICE_")
-_FOREIGN = (
-    "ALL_PROXY",
+# Settings of the user's own account and cluster that would win over the sandbox's, or mix with them.
+ACCOUNT = (
     "AWS_CA_BUNDLE",
     "AWS_DEFAULT_PROFILE",
     "AWS_PROFILE",
@@ -18,10 +16,15 @@ _FOREIGN = (
     "AWS_SECURITY_TOKEN",
     "AWS_SESSION_TOKEN",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "KUBECONFIG",
+)
+_ACCOUNT_PREFIXES = ("AWS_", "HELM_", "KUBERNETES_SERVICE_")
+# The user's way out of this machine; a sandbox with a registry of its own leads to that alone.
+NETWORK = (
+    "ALL_PROXY",
     "CURL_CA_BUNDLE",
     "HTTPS_PROXY",
     "HTTP_PROXY",
-    "KUBECONFIG",
     "NO_PROXY",
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",
@@ -30,15 +33,21 @@ _FOREIGN = (
     "https_proxy",
     "no_proxy",
 )
+_DIRECT = "127.0.0.1,localhost"
 
 
-def clean(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without what belongs to another account, cluster or network."""
-    return {name: value for name, value in environment.items() if not _is_foreign(name)}
+def clean(environment: Mapping[str, str], foreign: Iterable[str]) -> dict[str, str]:
+    """Return the environment without these names, and without any of the user's account and cluster."""
+    gone = set(foreign)
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in gone and not name.startswith(_ACCOUNT_PREFIXES)
+    }
 
 
-def settings(sandbox: Sandbox, path: str) -> dict[str, str]:
-    """Return the variables that put a program into the sandbox; `path` is the PATH to go behind its own."""
+def settings(sandbox: Sandbox, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that put a program into the sandbox; PATH goes on from `environment`."""
     layout = sandbox.layout
     helm = layout.file("helm")
     keys = json.loads(layout.credentials.read_text())
@@ -57,15 +66,20 @@ def settings(sandbox: Sandbox, path: str) -> dict[str, str]:
         "HELM_CONFIG_HOME": str(helm / "config"),
         "HELM_DATA_HOME": str(helm / "data"),
         "HELM_REGISTRY_CONFIG": str(helm / "registry.json"),
-        "PATH": os.pathsep.join(filter(None, [str(layout.programs), path])),
+        "PATH": os.pathsep.join([str(layout.programs), environment.get("PATH", os.defpath)]),
     }
-    return chosen | (_proxy(sandbox) if sandbox.proxy else {})
+    return chosen | (_registry(sandbox) if sandbox.proxy else _gallery(environment))
 
 
-def unsettings(chosen: Iterable[str], environment: Mapping[str, str]) -> list[str]:
-    """Return the names to unset: the usual ones, and what of this environment would get in the way."""
-    present = {name for name in environment if _is_foreign(name)}
-    return sorted((present | set(_FOREIGN)) - set(chosen))
+def unsettings(chosen: Iterable[str], environment: Mapping[str, str], foreign: Iterable[str]) -> list[str]:
+    """Return the names to unset: the foreign ones, and what of this environment would get in the way."""
+    present = environment.keys() - clean(environment, foreign).keys()
+    return sorted(present.union(foreign) - set(chosen))
+
+
+def foreign(sandbox: Sandbox) -> tuple[str, ...]:
+    """Return the names that must not reach a program in the sandbox."""
+    return ACCOUNT + NETWORK if sandbox.proxy else ACCOUNT
 
 
 def as_shell(chosen: Mapping[str, str], gone: Iterable[str]) -> str:
@@ -79,19 +93,20 @@ def as_json(chosen: Mapping[str, str], gone: Iterable[str]) -> str:
     return json.dumps({**dict.fromkeys(gone), **chosen}, indent=2)
 
 
-def _is_foreign(name: str) -> bool:
-    return name in _FOREIGN or name.startswith(_FOREIGN_PREFIXES)
-
-
-def _proxy(sandbox: Sandbox) -> dict[str, str]:
+def _registry(sandbox: Sandbox) -> dict[str, str]:
     """Return the way to the sandbox's registry; loopback needs none."""
     authority = str(sandbox.layout.authority)
-    direct = "127.0.0.1,localhost"
     return {
         "HTTPS_PROXY": sandbox.proxy,
         "https_proxy": sandbox.proxy,
-        "NO_PROXY": direct,
-        "no_proxy": direct,
+        "NO_PROXY": _DIRECT,
+        "no_proxy": _DIRECT,
         "SSL_CERT_FILE": authority,
         "REQUESTS_CA_BUNDLE": authority,
     }
+
+
+def _gallery(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the user's own way out, but for loopback."""
+    names = ("NO_PROXY", "no_proxy")
+    return {name: ",".join(filter(None, [_DIRECT, environment.get(name, "")])) for name in names}

@@ -20,7 +20,7 @@ from ackinstall.sandbox.layout import cache
 
 PINS = Path(__file__).parent / "pins"
 # Flags that take a fifth off the time to build, which is what a newcomer waits for. No debugger looks into
-# these programs, so its tables are left out (dwarf). Code is not inlined (-l), but for Go's own library, where
+# these programs, so its tables are left out (dwarf). Code is not inlined (-l) but in Go's own library, where
 # it counts. grpcnotrace leaves out pages of net/trace, and with them what the linker could not drop.
 BUILD_FLAGS = (
     "-trimpath",
@@ -31,9 +31,12 @@ BUILD_FLAGS = (
 )
 LOWEST_GO = (1, 21)  # the first that fetches the Go version that a module asks for
 WAYS_OUT = (
-    "install Go 1.26 or newer (https://go.dev/dl/), or set KUBEBUILDER_ASSETS to a folder that has them, "
-    "or put them on PATH; then run the command again"
+    "install Go 1.26 or newer (https://go.dev/dl/), or set KUBEBUILDER_ASSETS to a folder that has these "
+    "programs, or put them on PATH; then run the command again"
 )
+NO_GO = "no Go to build"
+NO_INSTALLER = "no uv or pip to fetch"
+OTHER_PLATFORM = "no package for this platform of"
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -41,8 +44,11 @@ class PartsMissing(AckinstallError):
     """Programs are neither here nor can be made here."""
 
     def __init__(self, reasons: dict[str, str]) -> None:
-        why = "; ".join(f"'{name}' {reason}" for name, reason in reasons.items())
-        super().__init__("parts-missing", f"the sandbox's programs cannot all be had here: {why}", WAYS_OUT)
+        parts: dict[str, list[str]] = {}
+        for name, reason in reasons.items():
+            parts.setdefault(reason, []).append(name)
+        why = "; ".join(f"{reason} {', '.join(names)}" for reason, names in parts.items())
+        super().__init__("parts-missing", f"the sandbox cannot be made here: {why}", WAYS_OUT)
 
 
 @dataclass(frozen=True)
@@ -154,13 +160,13 @@ def missing(names: Iterable[str]) -> dict[str, str]:
     """Return the parts that are neither here nor can be made here, each with the reason; builds nothing."""
     absent = [PARTS[name] for name in names if not find(name)]
     go, installer = go_program(), wheel_installer()
-    reasons = {part.name: "needs Go to be built" for part in absent if part.module and not go}
+    reasons = {part.name: NO_GO for part in absent if part.module and not go}
     if any(part.member for part in absent):
         layer = {part.name for part in absent if part.member}
         if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-            reasons |= dict.fromkeys(layer, "is packed for Linux on x86_64 only")
+            reasons |= dict.fromkeys(layer, OTHER_PLATFORM)
         elif not installer:
-            reasons |= dict.fromkeys(layer, "needs uv or pip to be fetched (`pip install uv`)")
+            reasons |= dict.fromkeys(layer, NO_INSTALLER)
     return reasons
 
 

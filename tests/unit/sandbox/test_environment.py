@@ -32,7 +32,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 
 
 def test_settings_name_the_account_the_cluster_and_the_way_to_the_registry(sandbox: Sandbox) -> None:
-    chosen = environment.settings(sandbox, "/usr/bin")
+    chosen = environment.settings(sandbox, USER)
     assert chosen["AWS_REGION"] == chosen["AWS_DEFAULT_REGION"] == "eu-west-1"
     assert chosen["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
     assert chosen["HTTPS_PROXY"] == chosen["https_proxy"] == "http://127.0.0.1:2"
@@ -42,19 +42,23 @@ def test_settings_name_the_account_the_cluster_and_the_way_to_the_registry(sandb
 
 def test_sandbox_without_registry_sets_no_proxy_and_no_authority(sandbox: Sandbox) -> None:
     del sandbox.processes["registry"]
-    assert not {"HTTPS_PROXY", "SSL_CERT_FILE"} & environment.settings(sandbox, "").keys()
+    assert environment.settings(sandbox, {"NO_PROXY": "x"})["NO_PROXY"] == "127.0.0.1,localhost,x"
+    assert "HTTP_PROXY" in environment.clean(USER, environment.foreign(sandbox))
+    assert not {"HTTPS_PROXY", "SSL_CERT_FILE"} & environment.settings(sandbox, USER).keys()
 
 
-def test_what_belongs_to_another_account_goes() -> None:
-    assert environment.clean(USER) == {"HOME": "/home/someone", "PATH": "/usr/bin"}
-    gone = environment.unsettings(["KUBECONFIG"], USER)
+def test_what_belongs_to_another_account_goes(sandbox: Sandbox) -> None:
+    foreign = environment.foreign(sandbox)
+    assert environment.clean(USER, foreign) == {"HOME": "/home/someone", "PATH": "/usr/bin"}
+    gone = environment.unsettings(["KUBECONFIG"], USER, foreign)
     assert {"AWS_PROFILE", "AWS_ENDPOINT_URL_STS", "HELM_NAMESPACE", "AWS_CA_BUNDLE"} <= set(gone)
     assert "KUBECONFIG" not in gone
 
 
 def test_shell_reads_the_lines_as_they_are_meant(sandbox: Sandbox) -> None:
-    chosen = environment.settings(sandbox, "/usr/bin:/bin")
-    lines = environment.as_shell(chosen, environment.unsettings(chosen, USER))
+    chosen = environment.settings(sandbox, USER)
+    gone = environment.unsettings(chosen, USER, environment.foreign(sandbox))
+    lines = environment.as_shell(chosen, gone)
     told = subprocess.run(
         ["/bin/sh", "-euc", f"{lines}\nenv -0"], env=USER, capture_output=True, text=True, check=True
     ).stdout
@@ -64,7 +68,7 @@ def test_shell_reads_the_lines_as_they_are_meant(sandbox: Sandbox) -> None:
 
 
 def test_json_has_null_for_what_goes(sandbox: Sandbox) -> None:
-    chosen = environment.settings(sandbox, "")
+    chosen = environment.settings(sandbox, {})
     told = json.loads(environment.as_json(chosen, ["AWS_PROFILE"]))
     assert told["AWS_PROFILE"] is None
     assert told["AWS_SECRET_ACCESS_KEY"] == "it's"
