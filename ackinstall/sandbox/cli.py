@@ -19,6 +19,7 @@ app = typer.Typer(
     help="An AWS account and an EKS cluster on this machine, to try things in.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # plain help, which is there in a tenth of the time
 )
 Name = Annotated[str, typer.Option(help="The sandbox, and the EKS cluster in it, are called this.")]
 
@@ -56,7 +57,10 @@ def up(
     ] = None,
     region: Annotated[str, typer.Option(help="The AWS region to pretend.")] = "us-west-2",
 ) -> None:
-    """Start a sandbox in the background; its programs are built first where none are found."""
+    """Start a sandbox in the background.
+
+    Its programs are found, or built once, which takes minutes.
+    """
     with _told():
         from ackinstall.sandbox.assembly import up as bring_up  # noqa: PLC0415 (quick --help)
         from ackinstall.sandbox.assembly import wishes  # noqa: PLC0415 (same)
@@ -79,7 +83,10 @@ def down(
     *,
     all_: Annotated[bool, typer.Option("--all", help="Stop every sandbox.")] = False,
 ) -> None:
-    """Stop a sandbox and remove all of it; the programs stay in the cache."""
+    """Stop a sandbox and remove all of it.
+
+    Its programs stay in the cache.
+    """
     with _told():
         from ackinstall.sandbox.assembly import down as take_down  # noqa: PLC0415 (quick --help)
         from ackinstall.sandbox.layout import names  # noqa: PLC0415 (same)
@@ -94,7 +101,7 @@ def down(
 def status(
     name: Name = "demo", output: Annotated[Output, typer.Option(help="How to answer.")] = Output.TEXT
 ) -> None:
-    """Show each process of a sandbox; exit 1 when one is down."""
+    """Show how a sandbox is; exit 1 when it is not whole."""
     with _told():
         from ackinstall.sandbox import report  # noqa: PLC0415 (quick --help)
 
@@ -110,7 +117,10 @@ def env(
     name: Name = "demo",
     format_: Annotated[Format, typer.Option("--format", help="How to answer.")] = Format.SHELL,
 ) -> None:
-    """Print the environment of a sandbox: eval "$(ackinstall sandbox env)"."""
+    """Print the environment of a sandbox, for eval.
+
+    In a shell: eval "$(ackinstall sandbox env)"
+    """
     with _told():
         import os  # noqa: PLC0415 (quick --help)
 
@@ -128,7 +138,10 @@ def exec_(
     command: Annotated[list[str], typer.Argument(help="The program and its arguments.", metavar="-- CMD…")],
     name: Name = "demo",
 ) -> None:
-    """Run a command in a sandbox, with helm, kubectl and ackinstall on its PATH; its exit code is ours."""
+    """Run a command in a sandbox; its exit code is ours.
+
+    helm, kubectl and ackinstall are on its PATH.
+    """
     with _told():
         import os  # noqa: PLC0415 (quick --help)
 
@@ -155,7 +168,10 @@ def logs(
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it grows, until Ctrl-C.")] = False,
 ) -> None:
-    """Print the log of a part of a sandbox: of a process, or of a controller that runs in it."""
+    """Print the log of a process, or of a controller.
+
+    Without a part, the parts that have a log are listed.
+    """
     with _told():
         from ackinstall.sandbox import report  # noqa: PLC0415 (quick --help)
 
