@@ -20,11 +20,10 @@ from ackinstall import __version__
 from ackinstall.errors import AckinstallError, Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from ackinstall.clients import Aws
     from ackinstall.engine import Options
     from ackinstall.report import Report
     from ackinstall.resource import Change
-    from ackinstall.target import Choice, Target
+    from ackinstall.target import Choice, Doors, Target
 
 
 class Output(StrEnum):
@@ -104,6 +103,7 @@ def _common(
 
 @app.command()
 def up(
+    ctx: typer.Context,
     cluster: ClusterName,
     region: Region = None,
     profile: ProfileName = "",
@@ -119,13 +119,14 @@ def up(
     output: OutputAs = Output.TEXT,
 ) -> None:
     """Install everything that is missing and mend what differs; a second run changes nothing."""
-    choice = _choice(cluster, profile, set_, kubeconfig, context, upgrade=upgrade)
-    with _reporting(output) as report, _opened(choice, aws_profile, region, present=True) as target:
+    choice = _choice(cluster, region, profile, set_, aws_profile, kubeconfig, context, upgrade=upgrade)
+    with _reporting(output) as report, _opened(ctx, choice, present=True) as target:
         options = _options(present=True, adopt=adopt, workers=workers, timeout=timeout)
         changes = _plan(target, options)
         report.plan(changes, _about(target))
         _refuse(changes)
         if _has_work(changes):
+            _may(changes, target)
             _confirm(f"install on the cluster '{cluster}'?", yes=yes, output=output)
             _carry_out(changes, target, options, report)
         _tell_installed(target, report)
@@ -133,6 +134,7 @@ def up(
 
 @app.command()
 def down(
+    ctx: typer.Context,
     cluster: ClusterName,
     region: Region = None,
     profile: ProfileName = "",
@@ -147,13 +149,16 @@ def down(
     output: OutputAs = Output.TEXT,
 ) -> None:
     """Take back what `up` made, in the order that loses nothing; what is not ours stays."""
-    choice = _choice(cluster, profile, set_, kubeconfig, context, delete_data=delete_data)
-    with _reporting(output) as report, _opened(choice, aws_profile, region, present=False) as target:
+    choice = _choice(
+        cluster, region, profile, set_, aws_profile, kubeconfig, context, delete_data=delete_data
+    )
+    with _reporting(output) as report, _opened(ctx, choice, present=False) as target:
         options = _options(present=False, workers=workers, timeout=timeout)
         changes = _plan(target, options)
         report.plan(changes, _about(target))
         _refuse(changes)
         if _has_work(changes):
+            _may(changes, target)
             _confirm(f"remove all this from the cluster '{cluster}'?", yes=yes, output=output)
             _carry_out(changes, target, options, report)
         _tell_left(target, options, report)
@@ -161,6 +166,7 @@ def down(
 
 @app.command()
 def plan(
+    ctx: typer.Context,
     cluster: ClusterName,
     region: Region = None,
     profile: ProfileName = "",
@@ -176,8 +182,18 @@ def plan(
     output: OutputAs = Output.TEXT,
 ) -> None:
     """Show what `up` (or `down`) would do; changes nothing."""
-    choice = _choice(cluster, profile, set_, kubeconfig, context, upgrade=upgrade, delete_data=delete_data)
-    with _reporting(output) as report, _opened(choice, aws_profile, region, present=not down) as target:
+    choice = _choice(
+        cluster,
+        region,
+        profile,
+        set_,
+        aws_profile,
+        kubeconfig,
+        context,
+        upgrade=upgrade,
+        delete_data=delete_data,
+    )
+    with _reporting(output) as report, _opened(ctx, choice, present=not down) as target:
         changes = _plan(target, _options(present=not down, adopt=adopt))
         report.plan(changes, _about(target))
         _refuse(changes)
@@ -187,6 +203,7 @@ def plan(
 
 @app.command()
 def status(
+    ctx: typer.Context,
     cluster: ClusterName,
     region: Region = None,
     profile: ProfileName = "",
@@ -201,8 +218,8 @@ def status(
     """Show how the installation stands; exit 1 when something is missing, differs or is not ready."""
     from ackinstall import board  # noqa: PLC0415
 
-    choice = _choice(cluster, profile, set_, kubeconfig, context)
-    with _reporting(output) as report, _opened(choice, aws_profile, region, present=True) as target:
+    choice = _choice(cluster, region, profile, set_, aws_profile, kubeconfig, context)
+    with _reporting(output) as report, _opened(ctx, choice, present=True) as target:
         options = _options(present=True)
 
         def look() -> "board.Board":
@@ -217,6 +234,7 @@ def status(
 
 @app.command()
 def render(
+    ctx: typer.Context,
     cluster: Annotated[str, typer.Option("--cluster", help="The EKS cluster's name.", metavar="NAME")] = "",
     region: Region = None,
     profile: ProfileName = "",
@@ -234,7 +252,7 @@ def render(
     """Write what `up` would send: trust.json, policies, values.yaml and CRDs; changes nothing."""
     from ackinstall import documents  # noqa: PLC0415
 
-    choice = _choice(cluster or "CLUSTER", profile, set_, kubeconfig, context)
+    choice = _choice(cluster or "CLUSTER", region, profile, set_, aws_profile, kubeconfig, context)
     files: Mapping[str, str]
     with _reporting(output) as report:
         if installer_policy:
@@ -242,7 +260,7 @@ def render(
         elif not cluster:
             raise UsageError("no-cluster", "no cluster is named", "add `--cluster NAME`")
         else:
-            with _opened(choice, aws_profile, region, present=True) as target:
+            with _opened(ctx, choice, present=True) as target:
                 files = documents.files(target)
         for name in documents.write(files, to) if to else []:
             report.event("file", path=name)
@@ -254,6 +272,7 @@ def render(
 
 @app.command()
 def outputs(
+    ctx: typer.Context,
     cluster: ClusterName,
     region: Region = None,
     profile: ProfileName = "",
@@ -267,9 +286,9 @@ def outputs(
     from ackinstall import documents  # noqa: PLC0415
     from ackinstall.target import known  # noqa: PLC0415
 
-    choice = _choice(cluster, profile, set_, None, None)
+    choice = _choice(cluster, region, profile, set_, aws_profile, None, None)
     with _reporting(Output.TEXT) as report:
-        chosen, found = known(choice, lambda: _login(aws_profile, region))
+        chosen, found = known(choice, _doors(ctx))
         report.say(documents.outputs_text(documents.outputs(chosen, found), format_.value))
 
 
@@ -299,8 +318,10 @@ def profiles(
 
 def _choice(
     cluster: str,
+    region: str | None,
     profile: str,
     settings: list[str] | None,
+    aws_profile: str | None,
     kubeconfig: str | None,
     context: str | None,
     *,
@@ -311,8 +332,10 @@ def _choice(
 
     return Choice(
         cluster=cluster,
+        region=region,
         profile=profile,
         settings=tuple(settings or ()),
+        aws_profile=aws_profile,
         kubeconfig=kubeconfig,
         context=context,
         upgrade=upgrade,
@@ -340,19 +363,18 @@ def _reporting(output: Output) -> "Iterator[Report]":
 
 
 @contextmanager
-def _opened(
-    choice: "Choice", aws_profile: str | None, region: str | None, *, present: bool
-) -> "Iterator[Target]":
+def _opened(ctx: typer.Context, choice: "Choice", *, present: bool) -> "Iterator[Target]":
     from ackinstall.target import opened  # noqa: PLC0415
 
-    with opened(choice, lambda: _login(aws_profile, region), present=present) as target:
+    with opened(choice, _doors(ctx), present=present) as target:
         yield target
 
 
-def _login(aws_profile: str | None, region: str | None) -> "Aws":
-    from ackinstall.clients import Session  # noqa: PLC0415
+def _doors(ctx: typer.Context) -> "Doors":
+    """Return how the worlds are opened: as the caller of the application says, else really."""
+    from ackinstall.target import Doors  # noqa: PLC0415
 
-    return Session(aws_profile, region)
+    return ctx.find_object(Doors) or Doors()
 
 
 def _options(
@@ -393,6 +415,15 @@ def _refuse(changes: "Sequence[Change]") -> None:
     refused = [change for change in changes if change.kind is Kind.REFUSE]
     if refused:
         raise refusal(refused)
+
+
+def _may(changes: "Sequence[Change]", target: "Target") -> None:
+    """Stop before the first write when the caller may not carry the plan out."""
+    from ackinstall import preflight  # noqa: PLC0415
+
+    rights = preflight.to_carry_out(changes, target.profile.namespace)
+    hint = preflight.grant(target.facts.cluster.arn, target.facts.caller)
+    preflight.require(target.clients.kube, rights, hint)
 
 
 def _confirm(question: str, *, yes: bool, output: Output) -> None:
