@@ -7,7 +7,7 @@ from support.world import World
 
 @pytest.mark.parametrize("workers", [1, 8])
 def test_up_killed_around_every_call_goes_on(world: World, workers: int) -> None:
-    """After a kill before or after any call, `up` makes what an undisturbed one makes, with nothing left to do."""
+    """After a kill before or after any call, `up` makes what an undisturbed one makes, and all of it."""
     start = world.save()
     installed(world)
     wanted = world.inventory()

@@ -1,6 +1,7 @@
 """The three worlds together, and `up` and `down` in them as the commands run them."""
 
 import copy
+import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from ackinstall import catalog, engine, facts, profile
 from ackinstall.clients import Clients
 from ackinstall.engine import Options, Progress, Status
 from ackinstall.facts import Chart, Facts
-from ackinstall.kube import MANAGED
+from ackinstall.kube import MANAGED, Manifest
 from ackinstall.resource import SETTLED, Change, Kind, Resource
 from ackinstall.resources.role_book import RoleBook
 from support.aws import ACCOUNT, CLUSTERS, REGION, InProcessAws, issuer_of
@@ -134,8 +135,9 @@ class World:
     def to_remove(self, *, delete_data: bool = False) -> list[Resource]:
         """Return what `down` looks at."""
         self.faults.begin()
-        known = _facts(self.name, facts.installed_charts(_default().controllers, self.opened()))
-        return catalog.guard(catalog.build(_default(), known, delete_data=delete_data))
+        found = facts.installed_charts(_default().controllers, self.opened())
+        definitions = {service: [_lasting(one) for one in chart.crds] for service, chart in found.items()}
+        return list(_removal(self.name, json.dumps(definitions), delete_data=delete_data))
 
     def plan(
         self, resources: Sequence[Resource] | None = None, *, present: bool = True, adopt: bool = False
@@ -248,6 +250,21 @@ def _chart(folder: Path) -> Chart:
 def _catalog(cluster: str, folders: tuple[Path, ...]) -> tuple[Resource, ...]:
     charts = {service: _chart(folder) for service, folder in zip(SERVICES, folders, strict=True)}
     return tuple(catalog.build(_default(), _facts(cluster, charts)))
+
+
+@cache
+def _removal(cluster: str, definitions: str, *, delete_data: bool) -> tuple[Resource, ...]:
+    found = {
+        service: Chart(label="", version="", digest="", folder=Path(), values={}, schema={}, crds=tuple(crds))
+        for service, crds in json.loads(definitions).items()
+    }
+    built = catalog.build(_default(), _facts(cluster, found), delete_data=delete_data)
+    return tuple(catalog.guard(built))
+
+
+def _lasting(live: Manifest) -> Manifest:
+    """Return what of a live definition is the same in every run."""
+    return {**live, "metadata": {"name": live["metadata"]["name"]}}
 
 
 def _facts(name: str, charts: Mapping[str, Chart]) -> Facts:
