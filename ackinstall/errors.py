@@ -195,11 +195,15 @@ def _from_aws(error: Any, about: str) -> AckinstallError:  # noqa: ANN401 (a bot
     text = str(error.response.get("Error", {}).get("Message", "")) or code
     if code in _EXPIRED:
         return UsageError(
-            "expired-credentials", "the AWS credentials have expired", "log in again, then rerun"
+            "expired-credentials",
+            "the AWS credentials have expired",
+            "log in again, as with `aws sso login`, then run the command again",
         )
     if code in _INVALID_KEYS:
         return UsageError(
-            "invalid-credentials", f"AWS does not accept the credentials ({code})", "check them"
+            "invalid-credentials",
+            f"AWS does not accept the credentials ({code})",
+            "see whose they are with `aws configure list`; `aws sts get-caller-identity` tries them",
         )
     if code in _DENIED:
         return _denied(text, operation, about)
