@@ -159,7 +159,7 @@ class Cluster:
             if ref[:2] == NAMESPACE:
                 live["status"] = {"phase": "Terminating"}
             if is_first:
-                self._afterwards(ref)
+                self._afterwards(ref, self.slow if ref[:2] in (NAMESPACE, CRD) else 0)
 
     def save(self) -> object:
         """Return a copy of everything, for `restore`."""
@@ -223,7 +223,7 @@ class Cluster:
             storage = next(one["name"] for one in stored["spec"]["versions"] if one.get("storage"))
             known += [storage] if storage not in known else []
         if ref[:2] in (CRD, DEPLOYMENT):
-            self._afterwards(ref)
+            self._afterwards(ref, self.slow)
 
     def _roll_out(self, ref: Ref, deployment: Object) -> None:
         metadata, replicas = deployment["metadata"], deployment["spec"].get("replicas", 1)
@@ -262,10 +262,10 @@ class Cluster:
         self._versions += 1
         return self._versions
 
-    def _afterwards(self, ref: Ref) -> None:
-        """Let the cluster's controllers work on an object, now or later."""
-        if self.slow or not self._work_on(ref):
-            self._later[ref] = self.slow
+    def _afterwards(self, ref: Ref, looks: int) -> None:
+        """Let the cluster's controllers work on an object, now or after so many looks at it."""
+        if looks or not self._work_on(ref):
+            self._later[ref] = looks
 
     def _look(self, ref: Ref) -> None:
         """Let time pass for an object: everything that happens later happens at a look."""
