@@ -168,12 +168,21 @@ def translate(error: BaseException, doing: str = "") -> AckinstallError:
     if name in ("TokenRetrievalError", "SSOTokenLoadError", "UnauthorizedSSOTokenError"):
         return UsageError("expired-credentials", "the AWS login has expired", "run `aws sso login`")
     if name == "ProfileNotFound":
-        return UsageError("unknown-aws-profile", _sentence(error), "run `aws configure list-profiles`")
+        profile = getattr(error, "kwargs", {}).get("profile", "")
+        return UsageError(
+            "unknown-aws-profile",
+            f"there is no AWS profile '{profile}'",
+            "run `aws configure list-profiles` to see those that there are",
+        )
     if name == "NoRegionError":
         return no_region()
     if name in _CONNECTION or isinstance(error, (ConnectionError, TimeoutError)):
         return Retry(f"{about}no answer ({_sentence(error)})", "connection-lost", _CONNECTION_HINT)
-    return AckinstallError("unexpected", f"{about}{name}: {_sentence(error)}", "run again with `--debug`")
+    return AckinstallError(
+        "unexpected",
+        f"{about}{name}: {_sentence(error)}",
+        "run it again as `ackinstall --debug COMMAND`, which shows where it failed",
+    )
 
 
 _CONNECTION_HINT = (

@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
-from commands import Answer, Commands, Failing, aws_error
 from support.cluster import ApiError
+from support.commands import Answer, Commands, Failing, aws_error
 from support.faults import Call
 from support.world import World
 from tables import cases

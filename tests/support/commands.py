@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
-from support.world import World
 from typer.testing import CliRunner
 
 from ackinstall.cli import app
@@ -16,6 +15,7 @@ from ackinstall.clients import Access, Aws, Clients
 from ackinstall.helm import Helm
 from ackinstall.kube import Kube
 from ackinstall.target import Doors
+from support.world import World
 
 
 @dataclass(frozen=True)
