@@ -4,6 +4,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from contract_case import Case, Deed, Property, converge, planned
@@ -166,58 +167,69 @@ def removal(case: Case) -> Deed:
     return deed
 
 
-RUNS = pytest.mark.parametrize("before", [creation, change, removal], ids=lambda deed: deed.__name__)
+def adoption(case: Case) -> Deed:
+    """Return what comes before a run that takes over what others made."""
+
+    def deed(world: World) -> None:
+        assert case.foreign
+        case.prepare(world)
+        case.foreign(world)
+
+    return deed
 
 
-@RUNS
-@with_property(Property.LIFE)
+RUNS = [
+    pytest.param(case, before, id=f"{before.__name__} of {name}")
+    for name, case in CASES.items()
+    if Property.LIFE not in case.exempt
+    for before in (creation, change, removal, adoption)
+    if before is not adoption or case.foreign
+]
+
+
+@pytest.mark.parametrize(("case", "before"), RUNS)
 def test_a_kill_at_any_call_is_made_good(world: World, case: Case, before: Callable[[Case], Deed]) -> None:
     """Killed before or after any of its calls, the same run again reaches what an undisturbed one reaches."""
-    present = before is not removal
+    run = partial(_run, world, case, present=before is not removal, adopt=before is adoption)
     before(case)(world)
     start = world.save()
-    wanted, calls = _undisturbed(world, case, present=present)
+    assert not run(nothing)
+    wanted, calls = world.inventory(), len(world.faults.calls)
     made_good: list[object] = []
     for number in range(1, calls + 1):
         for mode in (Mode.KILL_BEFORE, Mode.KILL_AFTER):
             world.restore(start)
-            assert _run(world, case, at(number, mode), present=present), "the call was not reached"
+            assert run(at(number, mode)), "the call was not reached"
             left = world.inventory()
             if left in made_good:  # what a read leaves is what the call before it left
                 continue
             world.let_time_pass()
-            world.faults.begin()
-            converge(world, case.resource, present=present)
+            assert not run(nothing)
             assert compare(wanted, world.inventory()) == (), f"{mode.value} call {number}"
             made_good.append(left)
 
 
-@RUNS
-@with_property(Property.LIFE)
+@pytest.mark.parametrize(("case", "before"), RUNS)
 def test_a_lost_reply_is_made_good_in_the_same_run(
     world: World, case: Case, before: Callable[[Case], Deed]
 ) -> None:
     """Whichever reply is lost, the same run reaches what an undisturbed one reaches."""
-    present = before is not removal
+    run = partial(_run, world, case, present=before is not removal, adopt=before is adoption)
     before(case)(world)
     start = world.save()
-    wanted, calls = _undisturbed(world, case, present=present)
+    assert not run(nothing)
+    wanted, calls = world.inventory(), len(world.faults.calls)
     for number in range(1, calls + 1):
         world.restore(start)
-        assert not _run(world, case, at(number, Mode.LOSE_REPLY), present=present)
+        assert not run(at(number, Mode.LOSE_REPLY))
         assert compare(wanted, world.inventory()) == (), f"lost the reply of call {number}"
 
 
-def _undisturbed(world: World, case: Case, *, present: bool) -> tuple[object, int]:
-    assert not _run(world, case, nothing, present=present)
-    return world.inventory(), len(world.faults.calls)
-
-
-def _run(world: World, case: Case, strike: Strike, *, present: bool) -> bool:
+def _run(world: World, case: Case, strike: Strike, *, present: bool, adopt: bool) -> bool:
     """Run in a world where `strike` makes something go wrong; tell whether it was killed."""
     world.faults.begin(strike)
     try:
-        converge(world, case.resource, present=present)
+        converge(world, case.resource, present=present, adopt=adopt)
     except Killed:
         return True
     return False

@@ -10,7 +10,7 @@ import pytest
 from support.aws import ACCOUNT, InProcessAws, issuer_of
 from support.chart import variant
 from support.helm import CHARTS
-from support.suffering import installed
+from support.suffering import after_every_crash, installed
 from support.world import World
 
 from ackinstall.errors import Refused
@@ -84,6 +84,15 @@ def test_a_release_that_a_killed_helm_left_pending_is_replaced(world: World, sta
     change = healed(world, lambda: world.helm.leave(RELEASE, SPACE, status=status, age=age))
     assert change.kind is Kind.REPLACE
     assert status in change.reason
+
+
+def test_replacing_a_release_killed_around_every_call_goes_on(world: World) -> None:
+    """Also a run that replaces what a killed helm left can be killed at any moment."""
+    installed(world)
+    wanted = world.inventory()
+    world.helm.leave(RELEASE, SPACE, status="pending-install", age=timedelta(seconds=25))
+    problems = after_every_crash(world, lambda strike: world.up(strike=strike), wanted, world.plan)
+    assert "\n".join(problems) == ""
 
 
 def test_a_release_that_was_left_uninstalling_is_replaced(world: World) -> None:
