@@ -137,7 +137,8 @@ def run(changes: Iterable[Change], clients: "Clients", options: Options, tell: T
                     sorter.done(key)
                 else:
                     running[pool.submit(_work, planned[key], clients, options, tell)] = key
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            # Python handles a signal that comes just before a wait only after it, so no wait is endless.
+            for future in wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
                 key = running.pop(future)
                 ended[key] = future.result()
                 sorter.done(key)
