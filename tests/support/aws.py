@@ -70,6 +70,7 @@ class InProcessAws:
     region = REGION
 
     def __init__(self) -> None:
+        BackendDict.reset()
         self.account = Account(ACCOUNT, REGION)
         self.faults = Faults()
         self._key = ec.generate_private_key(ec.SECP256R1())
