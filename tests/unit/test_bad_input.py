@@ -387,3 +387,26 @@ def test_a_login_that_the_cluster_does_not_know(capsys: pytest.CaptureFixture[st
     answer = said(translate(ApiError(401, "Unauthorized", "Unauthorized")), capsys)
     assert "the cluster does not accept this AWS identity [kubernetes-login-refused]" in answer.error
     assert "aws eks create-access-entry" in answer.hint
+
+
+RECEIPTS = [
+    ("no receipt", None, "default"),
+    ("a good one", "", "receipt"),
+    ("no JSON", "{", "default"),
+    ("no profile", "{}", "default"),
+]
+
+
+@pytest.mark.parametrize(("content", "name"), cases(RECEIPTS))
+def test_a_receipt_that_cannot_be_read_is_no_obstacle(
+    commands: Commands, content: str | None, name: str
+) -> None:
+    """A teardown goes by the receipt's profile, and by the default one where there is none that can be read."""
+    commands.run(*UP)
+    ref = Ref("v1", "ConfigMap", "ackinstall", "ack-system")
+    if content is None:
+        commands.world.cluster.delete(ref)
+    elif content:
+        commands.world.cluster.change(ref, lambda receipt: receipt["data"].update(profile=content))
+    answer = commands.run("plan", "--cluster", "demo", "--down")
+    assert (answer.code, f"profile '{name}'" in answer.stdout) == (0, True)
