@@ -80,7 +80,7 @@ ERRORS: dict[str, Exception] = {
 
 
 def test_errors(golden: Golden) -> None:
-    """Each error has a reference, one sentence, an exit code, and what to do next where there is something."""
+    """Each error has a reference, one sentence, an exit code, and what to do next where one can."""
     lines = []
     for name, error in ERRORS.items():
         told = translate(error, "iam-role/demo")

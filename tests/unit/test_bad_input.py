@@ -401,7 +401,7 @@ RECEIPTS = [
 def test_a_receipt_that_cannot_be_read_is_no_obstacle(
     commands: Commands, content: str | None, name: str
 ) -> None:
-    """A teardown goes by the receipt's profile, and by the default one where there is none that can be read."""
+    """A teardown goes by the receipt's profile, else by the default one."""
     commands.run(*UP)
     ref = Ref("v1", "ConfigMap", "ackinstall", "ack-system")
     if content is None:
