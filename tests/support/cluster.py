@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from ackinstall.kube import Manifest, Ref, ref_of
-from support.fields import BY_SERVER, Object, leaves, put, remove, value_at
+from support.fields import BY_SERVER, Object, Path, leaves, put, remove, value_at
 
 Refs = list[Ref]
 
