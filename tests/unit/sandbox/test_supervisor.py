@@ -69,7 +69,9 @@ def test_start_follows_needs_and_stop_ends_all_that_carry_the_mark(layout: Layou
 def test_child_that_outlives_its_parent_does_not_pass_for_it(layout: Layout) -> None:
     try:
         pids, _ = start(layout, row(layout, "one"))
-        psutil.Process(pids["one"]).kill()
+        killed = psutil.Process(pids["one"])
+        killed.kill()
+        killed.wait(timeout=10)
         assert not supervisor.is_up(described(pids))
         assert supervisor.memory(described(pids)) == {}
         assert supervisor.is_left(layout)
