@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ackinstall.report import Report
     from ackinstall.resource import Change
     from ackinstall.target import Choice, Target
+    from ackinstall.workloads import Workload
 
 
 class Output(StrEnum):
@@ -32,6 +33,14 @@ class Output(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+class Workloads(StrEnum):
+    """What `down` does with custom resources that are alive."""
+
+    REFUSE = "refuse"
+    DELETE = "delete"
+    RETAIN = "retain"
 
 
 class OutputsFormat(StrEnum):
@@ -66,6 +75,9 @@ Upgrade = Annotated[
     bool, typer.Option("--upgrade", help="Move charts to the newest version in the profile's range.")
 ]
 DeleteData = Annotated[bool, typer.Option("--delete-data", help="Delete the bucket's objects too.")]
+WorkloadsWay = Annotated[
+    Workloads, typer.Option("--workloads", help="What happens to custom resources that are alive.")
+]
 Workers = Annotated[
     int, typer.Option(help="How many objects are worked on side by side.", min=1, max=32, hidden=True)
 ]
@@ -138,6 +150,13 @@ def down(
     profile: ProfileName = "",
     set_: Settings = None,
     yes: Yes = False,
+    workloads: WorkloadsWay = Workloads.REFUSE,
+    retained_to: Annotated[
+        Path | None, typer.Option(help="Where `--workloads retain` lists what stays.", metavar="FILE")
+    ] = None,
+    repair_controller: Annotated[
+        bool, typer.Option("--repair-controller", help="Put the controllers back first, as `up` does.")
+    ] = False,
     delete_data: DeleteData = False,
     aws_profile: AwsProfile = None,
     kubeconfig: Kubeconfig = None,
@@ -147,16 +166,23 @@ def down(
     output: OutputAs = Output.TEXT,
 ) -> None:
     """Take back what `up` made, in the order that loses nothing; what is not ours stays."""
-    choice = _choice(cluster, profile, set_, kubeconfig, context, delete_data=delete_data)
-    with _reporting(output) as report, _opened(choice, aws_profile, region, present=False) as target:
-        options = _options(present=False, workers=workers, timeout=timeout)
-        changes = _plan(target, options)
-        report.plan(changes, _about(target))
-        _refuse(changes)
-        if _has_work(changes):
-            _confirm(f"remove all this from the cluster '{cluster}'?", yes=yes, output=output)
-            _carry_out(changes, target, options, report)
-        _tell_left(target, options, report)
+    choice = _choice(
+        cluster, profile, set_, kubeconfig, context, delete_data=delete_data, workloads=workloads.value
+    )
+    with _reporting(output) as report:
+        if repair_controller:
+            _repair(choice, aws_profile, region, report, workers, timeout)
+        with _opened(choice, aws_profile, region, present=False) as target:
+            options = _options(present=False, workers=workers, timeout=timeout)
+            changes = _plan(target, options)
+            alive = _tell_plan_down(changes, target, report)
+            _refuse(changes)
+            if _has_work(changes):
+                _confirm_down(cluster, alive, workloads, yes=yes, output=output)
+                kept = _tell_retained(alive, retained_to, report) if workloads is Workloads.RETAIN else []
+                _carry_out(changes, target, options, report)
+                _prove_retained(kept, target)
+            _tell_left(target, options, report)
 
 
 @app.command()
@@ -169,6 +195,7 @@ def plan(
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 4 when changes are pending.")] = False,
     adopt: Adopt = False,
     upgrade: Upgrade = False,
+    workloads: WorkloadsWay = Workloads.REFUSE,
     delete_data: DeleteData = False,
     aws_profile: AwsProfile = None,
     kubeconfig: Kubeconfig = None,
@@ -176,10 +203,22 @@ def plan(
     output: OutputAs = Output.TEXT,
 ) -> None:
     """Show what `up` (or `down`) would do; changes nothing."""
-    choice = _choice(cluster, profile, set_, kubeconfig, context, upgrade=upgrade, delete_data=delete_data)
+    choice = _choice(
+        cluster,
+        profile,
+        set_,
+        kubeconfig,
+        context,
+        upgrade=upgrade,
+        delete_data=delete_data,
+        workloads=workloads.value,
+    )
     with _reporting(output) as report, _opened(choice, aws_profile, region, present=not down) as target:
         changes = _plan(target, _options(present=not down, adopt=adopt))
-        report.plan(changes, _about(target))
+        if down:
+            _tell_plan_down(changes, target, report)
+        else:
+            report.plan(changes, _about(target))
         _refuse(changes)
         if exit_code and _has_work(changes):
             raise typer.Exit(4)
@@ -306,6 +345,7 @@ def _choice(
     *,
     upgrade: bool = False,
     delete_data: bool = False,
+    workloads: str = "refuse",
 ) -> "Choice":
     from ackinstall.target import Choice  # noqa: PLC0415
 
@@ -317,6 +357,7 @@ def _choice(
         context=context,
         upgrade=upgrade,
         delete_data=delete_data,
+        workloads=workloads,
     )
 
 
@@ -450,6 +491,87 @@ def _tell_installed(target: "Target", report: "Report") -> None:
         f'  go on:     eval "$(ackinstall outputs --cluster {name})"',
         f"  take back: ackinstall down --cluster {name}",
     )
+
+
+def _tell_plan_down(changes: "Sequence[Change]", target: "Target", report: "Report") -> "list[Workload]":
+    """Show a teardown's plan and, in full, the custom resources that are alive; return these."""
+    from ackinstall import workloads  # noqa: PLC0415
+    from ackinstall.resources.custom_resources import CustomResources  # noqa: PLC0415
+
+    (guard,) = (one.resource for one in changes if isinstance(one.resource, CustomResources))
+    alive = guard.alive(target.clients)
+    report.plan(changes, _about(target))
+    for one in alive:
+        report.event("workload", **workloads.data(one))
+    if alive:
+        report.say("", "alive in the cluster, with what their removal means in AWS:", "")
+        report.say(*(f"  {line}" for line in workloads.lines(alive)), "")
+    return alive
+
+
+def _confirm_down(
+    cluster: str, alive: "Sequence[Workload]", way: Workloads, *, yes: bool, output: Output
+) -> None:
+    """Ask; by the cluster's name when something that works would end."""
+    dangerous = [one for one in alive if one.is_dangerous]
+    if way is not Workloads.DELETE or not dangerous or yes:
+        _confirm(f"remove all this from the cluster '{cluster}'?", yes=yes, output=output)
+        return
+    if output is Output.JSON or not sys.stdin.isatty():
+        raise UsageError("not-confirmed", "nobody can be asked here", "add `--yes`")
+    question = f"{len(dangerous)} of these are at work or hold data; type the cluster's name to delete them"
+    if typer.prompt(question, err=True) != cluster:
+        raise Interrupted
+
+
+def _repair(
+    choice: "Choice",
+    aws_profile: str | None,
+    region: str | None,
+    report: "Report",
+    workers: int,
+    timeout: float | None,
+) -> None:
+    """Put back what the controllers need to do their work on a teardown."""
+    from ackinstall import catalog, engine  # noqa: PLC0415
+
+    with _opened(choice, aws_profile, region, present=True) as target:
+        options = _options(present=True, workers=workers, timeout=timeout)
+        needed = catalog.needed_by_releases(target.resources)
+        changes = engine.plan(needed, target.clients, options)
+        report.plan(changes, _about(target))
+        _refuse(changes)
+        _carry_out(changes, target, options, report)
+
+
+def _tell_retained(
+    alive: "Sequence[Workload]", retained_to: Path | None, report: "Report"
+) -> "list[Workload]":
+    """Write what will stay in AWS, before anything is let go; return it."""
+    from ackinstall import documents, retained  # noqa: PLC0415
+
+    text = documents.manifests([retained.adoption(one) for one in alive])
+    if retained_to:
+        documents.write({retained_to.name: text}, retained_to.parent)
+    for one in alive:
+        report.event("retained", arn=one.arn, kind=one.ref.kind, manifest=retained.adoption(one))
+    if alive:
+        report.say("these stay in AWS; apply the manifests to give them to a controller again:", "")
+        report.say(*(f"  {one.ref.kind} {one.arn or '(nothing in AWS yet)'}" for one in alive), "", text)
+    return list(alive)
+
+
+def _prove_retained(kept: "Sequence[Workload]", target: "Target") -> None:
+    """Raise AckinstallError when something that was to stay in AWS is not there."""
+    from ackinstall import retained  # noqa: PLC0415
+
+    lost = retained.lost(target.clients.aws, kept)
+    if lost:
+        raise AckinstallError(
+            "not-retained",
+            f"AWS does not know {', '.join(repr(one.arn) for one in lost)} any more",
+            "look in AWS",
+        )
 
 
 def _tell_left(target: "Target", options: "Options", report: "Report") -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ackinstall import catalog, facts, mistakes, profile
+from ackinstall import catalog, controllers, facts, mistakes, profile
 from ackinstall.clients import Access, Aws, Clients, open_worlds
 from ackinstall.errors import AckinstallError, UsageError
 from ackinstall.facts import Facts
@@ -34,6 +34,7 @@ class Choice:
     context: str | None = None
     upgrade: bool = False
     delete_data: bool = False
+    workloads: str = "refuse"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,9 @@ def opened(choice: Choice, login: Callable[[], Aws], *, present: bool) -> Iterat
             profile=chosen,
             facts=known,
             clients=clients,
-            resources=resources if present else catalog.guard(resources),
+            resources=resources
+            if present
+            else catalog.teardown(resources, known, controllers.read(clients.kube), choice.workloads),
         )
 
 

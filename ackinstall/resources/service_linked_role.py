@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ackinstall.clients import Clients
 
 DESCRIPTION = "Made by ackinstall"
+SAGEMAKER_SCALING = "sagemaker.application-autoscaling.amazonaws.com"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,14 @@ class ServiceLinkedRole(Resource):
             return None
         ours = found.description == DESCRIPTION or is_ours(found.tags, self.owner, shared=True)
         return Seen(state={"path": found.path}, ours=ours, users=users(found.tags))
+
+    def loses(self, clients: "Clients") -> str:
+        """See Resource. What other regions use AWS itself keeps."""
+        if self.service != SAGEMAKER_SCALING:
+            return ""
+        scaling = clients.aws.client("application-autoscaling")
+        targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+        return f"it scales {targets[0]['ResourceId']}" if targets else ""
 
     def create(self, clients: "Clients") -> None:
         """See Resource."""
