@@ -20,11 +20,10 @@ from ackinstall import __version__
 from ackinstall.errors import AckinstallError, Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from ackinstall.clients import Aws
     from ackinstall.engine import Options
     from ackinstall.report import Report
     from ackinstall.resource import Change
-    from ackinstall.target import Choice, Target
+    from ackinstall.target import Choice, Doors, Target
     from ackinstall.workloads import Workload
 
 
@@ -116,6 +115,7 @@ def _common(
 
 @app.command()
 def up(
+    ctx: typer.Context,
     cluster: ClusterName,
     region: Region = None,
     profile: ProfileName = "",
@@ -131,13 +131,14 @@ def up(
     output: OutputAs = Output.TEXT,
 ) -> None:
     """Install everything that is missing and mend what differs; a second run changes nothing."""
-    choice = _choice(cluster, profile, set_, kubeconfig, context, upgrade=upgrade)
-    with _reporting(output) as report, _opened(choice, aws_profile, region, present=True) as target:
+    choice = _choice(cluster, region, profile, set_, aws_profile, kubeconfig, context, upgrade=upgrade)
+    with _reporting(output) as report, _opened(ctx, choice, present=True) as target:
         options = _options(present=True, adopt=adopt, workers=workers, timeout=timeout)
         changes = _plan(target, options)
         report.plan(changes, _about(target))
         _refuse(changes)
         if _has_work(changes):
+            _may(changes, target)
             _confirm(f"install on the cluster '{cluster}'?", yes=yes, output=output)
             _carry_out(changes, target, options, report)
         _tell_installed(target, report)
@@ -145,6 +146,7 @@ def up(
 
 @app.command()
 def down(
+    ctx: typer.Context,
     cluster: ClusterName,
     region: Region = None,
     profile: ProfileName = "",
@@ -166,27 +168,48 @@ def down(
     output: OutputAs = Output.TEXT,
 ) -> None:
     """Take back what `up` made, in the order that loses nothing; what is not ours stays."""
+    from ackinstall import workloads as alive_ones  # noqa: PLC0415
+
     choice = _choice(
-        cluster, profile, set_, kubeconfig, context, delete_data=delete_data, workloads=workloads.value
+        cluster,
+        region,
+        profile,
+        set_,
+        aws_profile,
+        kubeconfig,
+        context,
+        delete_data=delete_data,
+        workloads=workloads.value,
     )
     with _reporting(output) as report:
         if repair_controller:
-            _repair(choice, aws_profile, region, report, workers, timeout)
-        with _opened(choice, aws_profile, region, present=False) as target:
+            _repair(ctx, choice, _options(present=True, workers=workers, timeout=timeout), report)
+        with _opened(ctx, choice, present=False) as target:
             options = _options(present=False, workers=workers, timeout=timeout)
             changes = _plan(target, options)
-            alive = _tell_plan_down(changes, target, report)
+            report.plan(changes, _about(target))
+            alive = _tell_alive(target, report)
             _refuse(changes)
             if _has_work(changes):
-                _confirm_down(cluster, alive, workloads, yes=yes, output=output)
-                kept = _tell_retained(alive, retained_to, report) if workloads is Workloads.RETAIN else []
+                _may(changes, target)
+                ends = workloads is Workloads.DELETE and alive_ones.dangerous(alive)
+                _confirm(
+                    f"remove all this from the cluster '{cluster}'?",
+                    yes=yes,
+                    output=output,
+                    typed=cluster if ends else "",
+                )
+                if workloads is Workloads.RETAIN:
+                    _tell_retained(alive, retained_to, report)
                 _carry_out(changes, target, options, report)
-                _prove_retained(kept, target)
+                if workloads is Workloads.RETAIN:
+                    _prove_retained(alive, target)
             _tell_left(target, options, report)
 
 
 @app.command()
 def plan(
+    ctx: typer.Context,
     cluster: ClusterName,
     region: Region = None,
     profile: ProfileName = "",
@@ -205,20 +228,21 @@ def plan(
     """Show what `up` (or `down`) would do; changes nothing."""
     choice = _choice(
         cluster,
+        region,
         profile,
         set_,
+        aws_profile,
         kubeconfig,
         context,
         upgrade=upgrade,
         delete_data=delete_data,
         workloads=workloads.value,
     )
-    with _reporting(output) as report, _opened(choice, aws_profile, region, present=not down) as target:
+    with _reporting(output) as report, _opened(ctx, choice, present=not down) as target:
         changes = _plan(target, _options(present=not down, adopt=adopt))
+        report.plan(changes, _about(target))
         if down:
-            _tell_plan_down(changes, target, report)
-        else:
-            report.plan(changes, _about(target))
+            _tell_alive(target, report)
         _refuse(changes)
         if exit_code and _has_work(changes):
             raise typer.Exit(4)
@@ -226,6 +250,7 @@ def plan(
 
 @app.command()
 def status(
+    ctx: typer.Context,
     cluster: ClusterName,
     region: Region = None,
     profile: ProfileName = "",
@@ -240,8 +265,8 @@ def status(
     """Show how the installation stands; exit 1 when something is missing, differs or is not ready."""
     from ackinstall import board  # noqa: PLC0415
 
-    choice = _choice(cluster, profile, set_, kubeconfig, context)
-    with _reporting(output) as report, _opened(choice, aws_profile, region, present=True) as target:
+    choice = _choice(cluster, region, profile, set_, aws_profile, kubeconfig, context)
+    with _reporting(output) as report, _opened(ctx, choice, present=True) as target:
         options = _options(present=True)
 
         def look() -> "board.Board":
@@ -256,6 +281,7 @@ def status(
 
 @app.command()
 def render(
+    ctx: typer.Context,
     cluster: Annotated[str, typer.Option("--cluster", help="The EKS cluster's name.", metavar="NAME")] = "",
     region: Region = None,
     profile: ProfileName = "",
@@ -273,7 +299,7 @@ def render(
     """Write what `up` would send: trust.json, policies, values.yaml and CRDs; changes nothing."""
     from ackinstall import documents  # noqa: PLC0415
 
-    choice = _choice(cluster or "CLUSTER", profile, set_, kubeconfig, context)
+    choice = _choice(cluster or "CLUSTER", region, profile, set_, aws_profile, kubeconfig, context)
     files: Mapping[str, str]
     with _reporting(output) as report:
         if installer_policy:
@@ -281,7 +307,7 @@ def render(
         elif not cluster:
             raise UsageError("no-cluster", "no cluster is named", "add `--cluster NAME`")
         else:
-            with _opened(choice, aws_profile, region, present=True) as target:
+            with _opened(ctx, choice, present=True) as target:
                 files = documents.files(target)
         for name in documents.write(files, to) if to else []:
             report.event("file", path=name)
@@ -293,6 +319,7 @@ def render(
 
 @app.command()
 def outputs(
+    ctx: typer.Context,
     cluster: ClusterName,
     region: Region = None,
     profile: ProfileName = "",
@@ -306,9 +333,9 @@ def outputs(
     from ackinstall import documents  # noqa: PLC0415
     from ackinstall.target import known  # noqa: PLC0415
 
-    choice = _choice(cluster, profile, set_, None, None)
+    choice = _choice(cluster, region, profile, set_, aws_profile, None, None)
     with _reporting(Output.TEXT) as report:
-        chosen, found = known(choice, lambda: _login(aws_profile, region))
+        chosen, found = known(choice, _doors(ctx))
         report.say(documents.outputs_text(documents.outputs(chosen, found), format_.value))
 
 
@@ -338,8 +365,10 @@ def profiles(
 
 def _choice(
     cluster: str,
+    region: str | None,
     profile: str,
     settings: list[str] | None,
+    aws_profile: str | None,
     kubeconfig: str | None,
     context: str | None,
     *,
@@ -351,8 +380,10 @@ def _choice(
 
     return Choice(
         cluster=cluster,
+        region=region,
         profile=profile,
         settings=tuple(settings or ()),
+        aws_profile=aws_profile,
         kubeconfig=kubeconfig,
         context=context,
         upgrade=upgrade,
@@ -381,19 +412,18 @@ def _reporting(output: Output) -> "Iterator[Report]":
 
 
 @contextmanager
-def _opened(
-    choice: "Choice", aws_profile: str | None, region: str | None, *, present: bool
-) -> "Iterator[Target]":
+def _opened(ctx: typer.Context, choice: "Choice", *, present: bool) -> "Iterator[Target]":
     from ackinstall.target import opened  # noqa: PLC0415
 
-    with opened(choice, lambda: _login(aws_profile, region), present=present) as target:
+    with opened(choice, _doors(ctx), present=present) as target:
         yield target
 
 
-def _login(aws_profile: str | None, region: str | None) -> "Aws":
-    from ackinstall.clients import Session  # noqa: PLC0415
+def _doors(ctx: typer.Context) -> "Doors":
+    """Return how the worlds are opened: as the caller of the application says, else really."""
+    from ackinstall.target import Doors  # noqa: PLC0415
 
-    return Session(aws_profile, region)
+    return ctx.find_object(Doors) or Doors()
 
 
 def _options(
@@ -436,11 +466,25 @@ def _refuse(changes: "Sequence[Change]") -> None:
         raise refusal(refused)
 
 
-def _confirm(question: str, *, yes: bool, output: Output) -> None:
+def _may(changes: "Sequence[Change]", target: "Target") -> None:
+    """Stop before the first write when the caller may not carry the plan out."""
+    from ackinstall import preflight  # noqa: PLC0415
+
+    rights = preflight.to_carry_out(changes, target.profile.namespace)
+    hint = preflight.grant(target.facts.cluster.arn, target.facts.caller)
+    preflight.require(target.clients.kube, rights, hint)
+
+
+def _confirm(question: str, *, yes: bool, output: Output, typed: str = "") -> None:
+    """Ask; where `typed` is given, for that very word, because something that works would end."""
     if yes:
         return
     if output is Output.JSON or not sys.stdin.isatty():
         raise UsageError("not-confirmed", "nobody can be asked here", "add `--yes`")
+    if typed:
+        if typer.prompt(f"this ends what is at work; type '{typed}' to go on", err=True) != typed:
+            raise Interrupted
+        return
     if not typer.confirm(question, err=True):
         raise Interrupted
 
@@ -493,72 +537,47 @@ def _tell_installed(target: "Target", report: "Report") -> None:
     )
 
 
-def _tell_plan_down(changes: "Sequence[Change]", target: "Target", report: "Report") -> "list[Workload]":
-    """Show a teardown's plan and, in full, the custom resources that are alive; return these."""
+def _tell_alive(target: "Target", report: "Report") -> "list[Workload]":
+    """Show the custom resources that are alive, and what their removal means; return them."""
     from ackinstall import workloads  # noqa: PLC0415
     from ackinstall.resources.custom_resources import CustomResources  # noqa: PLC0415
 
-    (guard,) = (one.resource for one in changes if isinstance(one.resource, CustomResources))
+    (guard,) = (one for one in target.resources if isinstance(one, CustomResources))
     alive = guard.alive(target.clients)
-    report.plan(changes, _about(target))
     for one in alive:
         report.event("workload", **workloads.data(one))
     if alive:
-        report.say("", "alive in the cluster, with what their removal means in AWS:", "")
+        report.say("", "alive in the cluster, with what a removal means in AWS:", "")
         report.say(*(f"  {line}" for line in workloads.lines(alive)), "")
     return alive
 
 
-def _confirm_down(
-    cluster: str, alive: "Sequence[Workload]", way: Workloads, *, yes: bool, output: Output
-) -> None:
-    """Ask; by the cluster's name when something that works would end."""
-    dangerous = [one for one in alive if one.is_dangerous]
-    if way is not Workloads.DELETE or not dangerous or yes:
-        _confirm(f"remove all this from the cluster '{cluster}'?", yes=yes, output=output)
-        return
-    if output is Output.JSON or not sys.stdin.isatty():
-        raise UsageError("not-confirmed", "nobody can be asked here", "add `--yes`")
-    question = f"{len(dangerous)} of these are at work or hold data; type the cluster's name to delete them"
-    if typer.prompt(question, err=True) != cluster:
-        raise Interrupted
-
-
-def _repair(
-    choice: "Choice",
-    aws_profile: str | None,
-    region: str | None,
-    report: "Report",
-    workers: int,
-    timeout: float | None,
-) -> None:
+def _repair(ctx: typer.Context, choice: "Choice", options: "Options", report: "Report") -> None:
     """Put back what the controllers need to do their work on a teardown."""
     from ackinstall import catalog, engine  # noqa: PLC0415
 
-    with _opened(choice, aws_profile, region, present=True) as target:
-        options = _options(present=True, workers=workers, timeout=timeout)
-        needed = catalog.needed_by_releases(target.resources)
-        changes = engine.plan(needed, target.clients, options)
+    with _opened(ctx, choice, present=True) as target:
+        changes = engine.plan(catalog.needed_by_releases(target.resources), target.clients, options)
         report.plan(changes, _about(target))
         _refuse(changes)
-        _carry_out(changes, target, options, report)
+        if _has_work(changes):
+            _may(changes, target)
+            _carry_out(changes, target, options, report)
 
 
-def _tell_retained(
-    alive: "Sequence[Workload]", retained_to: Path | None, report: "Report"
-) -> "list[Workload]":
-    """Write what will stay in AWS, before anything is let go; return it."""
+def _tell_retained(alive: "Sequence[Workload]", retained_to: Path | None, report: "Report") -> None:
+    """Write what will stay in AWS before anything is let go."""
     from ackinstall import documents, retained  # noqa: PLC0415
 
-    text = documents.manifests([retained.adoption(one) for one in alive])
+    manifests = [retained.adoption(one) for one in alive]
     if retained_to:
-        documents.write({retained_to.name: text}, retained_to.parent)
-    for one in alive:
-        report.event("retained", arn=one.arn, kind=one.ref.kind, manifest=retained.adoption(one))
+        documents.write({retained_to.name: documents.manifests(manifests)}, retained_to.parent)
+    for one, manifest in zip(alive, manifests, strict=True):
+        report.event("retained", arn=one.arn, kind=one.ref.kind, manifest=manifest)
     if alive:
         report.say("these stay in AWS; apply the manifests to give them to a controller again:", "")
-        report.say(*(f"  {one.ref.kind} {one.arn or '(nothing in AWS yet)'}" for one in alive), "", text)
-    return list(alive)
+        report.say(*(f"  {one.ref.kind} {one.arn or '(nothing in AWS yet)'}" for one in alive), "")
+        report.say(documents.manifests(manifests))
 
 
 def _prove_retained(kept: "Sequence[Workload]", target: "Target") -> None:
@@ -567,11 +586,8 @@ def _prove_retained(kept: "Sequence[Workload]", target: "Target") -> None:
 
     lost = retained.lost(target.clients.aws, kept)
     if lost:
-        raise AckinstallError(
-            "not-retained",
-            f"AWS does not know {', '.join(repr(one.arn) for one in lost)} any more",
-            "look in AWS",
-        )
+        names = ", ".join(f"'{one.arn}'" for one in lost)
+        raise AckinstallError("not-retained", f"AWS does not know {names} any more", "look in AWS")
 
 
 def _tell_left(target: "Target", options: "Options", report: "Report") -> None:

@@ -1,9 +1,11 @@
 """One run at a time for a cluster: a Lease in kube-system that says who works; a dead run lets it go."""
 
+import errno
 import getpass
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from ackinstall.errors import Locked, Retry, translate
 from ackinstall.kube import MANAGED, Kube, Manifest, Ref
 
 SECONDS = 15
-"""How long a lease is good without a sign of life; it is renewed three times as often."""
+"""A lease is renewed three times in this time."""
 REF = Ref("coordination.k8s.io/v1", "Lease", "ackinstall", "kube-system")
 
 
@@ -49,24 +51,22 @@ class Holder:
             return False
         try:
             os.kill(self.process, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
+        except OSError as error:
+            return error.errno == errno.ESRCH  # another one's process may not be asked, but is there
         return False
 
 
 @contextmanager
-def held(kube: Kube) -> Iterator[None]:
-    """Hold the lock while the body runs.
+def held(kube: Kube, seconds: float = SECONDS) -> Iterator[None]:
+    """Hold the lock while the body runs; `seconds` is how long it is good without a sign of life.
 
     A lease whose holder is dead is taken over: at once when its process was on this machine, else when it
     was not renewed for its whole duration while this run watched. Raises Locked when the holder is alive.
     """
     holder = Holder.here()
-    _acquire(kube, holder)
+    _acquire(kube, holder, seconds)
     done = threading.Event()
-    renewing = threading.Thread(target=_renew, args=(kube, holder, done), daemon=True)
+    renewing = threading.Thread(target=_renew, args=(kube, holder, seconds, done), daemon=True)
     renewing.start()
     try:
         yield
@@ -76,23 +76,23 @@ def held(kube: Kube) -> Iterator[None]:
         kube.delete(REF)
 
 
-def _acquire(kube: Kube, holder: Holder) -> None:
-    first = kube.get(REF)
+def _acquire(kube: Kube, holder: Holder, seconds: float) -> None:
+    first, began = kube.get(REF), time.monotonic()
     for attempt in tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Retry),
-        wait=tenacity.wait_fixed(0.5),
-        stop=tenacity.stop_after_delay(2 * SECONDS),
+        wait=tenacity.wait_fixed(seconds / 30),
+        stop=tenacity.stop_after_delay(2 * seconds),
         reraise=True,
     ):
         with attempt:
-            watched = attempt.retry_state.seconds_since_start or 0
+            is_over = time.monotonic() - began >= seconds
             try:
-                _try(kube, holder, first, watched)
+                _try(kube, holder, first, is_over=is_over)
             except Exception as error:
                 raise translate(error, "the lock") from error
 
 
-def _try(kube: Kube, holder: Holder, first: Manifest | None, watched: float) -> None:
+def _try(kube: Kube, holder: Holder, first: Manifest | None, *, is_over: bool) -> None:
     found = kube.get(REF)
     if found is None:
         kube.create(_lease(holder))
@@ -104,14 +104,14 @@ def _try(kube: Kube, holder: Holder, first: Manifest | None, watched: float) -> 
             f"another run of ackinstall works on this cluster: {who}",
             "wait for it to end, then run the same command again",
         )
-    if not (who.is_dead or who == holder or watched >= SECONDS):
+    if not (who.is_dead or who == holder or is_over):
         raise Retry(f"{who} holds the lock")
     # The version makes this fail when somebody else was faster.
     kube.apply(_lease(holder, found["metadata"]["resourceVersion"]), force=True)
 
 
-def _renew(kube: Kube, holder: Holder, done: threading.Event) -> None:
-    while not done.wait(SECONDS / 3):
+def _renew(kube: Kube, holder: Holder, seconds: float, done: threading.Event) -> None:
+    while not done.wait(seconds / 3):
         with suppress(Exception):  # a missed renewal is made good by the next one
             kube.apply(_lease(holder), force=True)
 

@@ -90,4 +90,4 @@ def _says(error: Any) -> str:  # noqa: ANN401 (jsonschema's)
         "maxLength": f"has to be {wanted} characters long at most",
         "uniqueItems": "has to have no item twice",
     }
-    return str(error.schema.get("patternErrorMessage") or rules[error.validator])
+    return rules.get(error.validator) or str(error.schema["patternErrorMessage"])

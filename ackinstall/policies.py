@@ -137,11 +137,9 @@ def _element(key: str, value: Any) -> Any:  # noqa: ANN401 (JSON-like)
         return sorted({str(one) for one in _listed(value)})
     if key in ("Principal", "NotPrincipal") and value == "*":
         return {"AWS": ["*"]}
-    if not isinstance(value, Mapping):
-        return value
-    if key in ("Principal", "NotPrincipal"):
+    if key in ("Principal", "NotPrincipal") and isinstance(value, Mapping):
         return {kind: sorted({_principal(str(one)) for one in _listed(of)}) for kind, of in value.items()}
-    if key == "Condition":
+    if key == "Condition" and isinstance(value, Mapping):
         return _caseless({operator: _condition(keys) for operator, keys in value.items()})
     return value
 

@@ -1,4 +1,4 @@
-"""What stays in AWS when custom resources are let go: named, proven, and written so that it can be adopted again.
+"""What stays in AWS when custom resources are let go: named, proven, written so that it can be adopted.
 
 https://aws-controllers-k8s.github.io/community/docs/user-docs/features/#resource-adoption
 """

@@ -7,11 +7,12 @@ before the registry; what is wrong stops the run before anything was changed.
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from ackinstall import catalog, controllers, facts, mistakes, profile
-from ackinstall.clients import Access, Aws, Clients, open_worlds
+from ackinstall import catalog, controllers, facts, mistakes, preflight, profile
+from ackinstall.clients import Access, Aws, Clients, Session, open_worlds
 from ackinstall.errors import AckinstallError, UsageError
 from ackinstall.facts import Facts
 from ackinstall.kube import Kube, Ref
@@ -28,8 +29,10 @@ class Choice:
     """What the user chose; `profile` "" means the receipt's for a teardown, else the default one."""
 
     cluster: str
+    region: str | None = None
     profile: str = ""
     settings: tuple[str, ...] = ()
+    aws_profile: str | None = None
     kubeconfig: str | None = None
     context: str | None = None
     upgrade: bool = False
@@ -47,15 +50,25 @@ class Target:
     resources: list[Resource]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Doors:
+    """How the outside worlds are opened; a test hands in its own.
+
+    `login` takes an AWS profile and a region, `worlds` is as open_worlds.
+    """
+
+    login: Callable[[str | None, str | None], Aws] = Session
+    worlds: Callable[[Aws, Access], AbstractContextManager[tuple[Clients, Path]]] = open_worlds
+
+
 @contextmanager
-def opened(choice: Choice, login: Callable[[], Aws], *, present: bool) -> Iterator[Target]:
+def opened(choice: Choice, doors: Doors, *, present: bool) -> Iterator[Target]:
     """Open the target of an installation, or of a teardown when not `present`.
 
-    `login` opens the AWS session; it is called after the profile was read. Raises AckinstallError for
-    whatever is wrong with profile, credentials, cluster, registry or charts.
+    Raises AckinstallError for whatever is wrong with profile, credentials, cluster, registry or charts.
     """
     chosen = profile.load(choice.profile or DEFAULT, choice.settings)
-    aws = login()
+    aws = doors.login(choice.aws_profile, choice.region)
     with ThreadPoolExecutor(2) as pool:
         reading = pool.submit(facts.read_caller, aws)
         cluster = facts.read_cluster(aws, choice.cluster)
@@ -67,10 +80,13 @@ def opened(choice: Choice, login: Callable[[], Aws], *, present: bool) -> Iterat
         kubeconfig=choice.kubeconfig,
         context=choice.context,
     )
-    with open_worlds(aws, access) as (clients, directory):
+    with doors.worlds(aws, access) as (clients, directory):
         with ThreadPoolExecutor(1) as pool:
             helm = pool.submit(clients.helm.version)
             reach(clients.kube, cluster.endpoint)
+            preflight.require(
+                clients.kube, preflight.to_look(chosen.namespace), preflight.grant(cluster.arn, caller)
+            )
             helm.result()
         if present:
             charts = facts.pull_charts(
@@ -91,10 +107,10 @@ def opened(choice: Choice, login: Callable[[], Aws], *, present: bool) -> Iterat
         )
 
 
-def reach(kube: Kube, endpoint: str) -> None:
-    """Raise AckinstallError when the API server does not answer or does not let us in."""
+def reach(kube: Kube, endpoint: str, seconds: float = 10) -> None:
+    """Raise AckinstallError when the API server does not answer within `seconds` or does not let us in."""
     try:
-        facts.settled(kube.version, "the cluster", seconds=10)
+        facts.settled(kube.version, "the cluster", seconds)
     except AckinstallError as error:
         if error.reference == "connection-lost":
             raise AckinstallError(
@@ -118,9 +134,9 @@ def remembered(kube: Kube, fallback: Profile) -> Profile:
     return profile.parse(content, name="receipt", folder=None)
 
 
-def known(choice: Choice, login: Callable[[], Aws]) -> tuple[Profile, Facts]:
+def known(choice: Choice, doors: Doors) -> tuple[Profile, Facts]:
     """Return profile and facts without opening the cluster or a chart: enough for names and ARNs."""
     chosen = profile.load(choice.profile or DEFAULT, choice.settings)
-    aws = login()
+    aws = doors.login(choice.aws_profile, choice.region)
     cluster = facts.read_cluster(aws, choice.cluster)
     return chosen, facts.of(aws, "", cluster, {})

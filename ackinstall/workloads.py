@@ -212,7 +212,7 @@ def _identities(manifest: Manifest) -> Iterator[str]:
 
 
 def _references(manifest: Manifest) -> set[str]:
-    """Return all texts of a spec and their parts between slashes: `endpoint/NAME/variant/V` speaks of NAME."""
+    """Return all texts of a spec and their parts between slashes: `endpoint/NAME/variant/V` names NAME."""
     return {part for text in _texts(manifest.get("spec") or {}) for part in (text, *text.split("/"))}
 
 
@@ -227,6 +227,11 @@ def _texts(value: Any, key: str = "") -> Iterator[str]:  # noqa: ANN401 (JSON-li
         yield value
         if key.endswith((".from.name", ".from.resource.name")):
             yield f"@{value}"
+
+
+def dangerous(workloads: Iterable[Workload]) -> bool:
+    """Tell whether the removal of one of them ends something that works, or loses data."""
+    return any(one.is_dangerous for one in workloads)
 
 
 def totals(workloads: Iterable[Workload]) -> dict[str, int]:

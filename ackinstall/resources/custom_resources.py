@@ -85,8 +85,8 @@ class Removed(CustomResources):
     """They are deleted by their controllers, what refers to others first."""
 
     advice: ClassVar[str] = (
-        "add `--repair-controller` to put the controllers back first, or `--workloads retain` to keep what the "
-        "custom resources stand for"
+        "add `--repair-controller` to put the controllers back first, or `--workloads retain` to keep what "
+        "the custom resources stand for"
     )
 
     def observe(self, clients: "Clients") -> Seen | None:

@@ -53,7 +53,7 @@ class HelmRelease(Resource):
         busy, broken = _interrupted(found, datetime.now(UTC))
         return Seen(
             state=state,
-            ours=ROLE_HASH in (found.values.get("deployment") or {}).get("annotations", {}),
+            ours=is_marked(found),
             busy=busy,
             broken=broken,
             unready=self._unready(clients, live),
@@ -77,6 +77,11 @@ class HelmRelease(Resource):
                 pods = clients.kube.list("v1", "Pod", self.namespace, f"{INSTANCE}={self.name}")
                 return next((why for why in map(_why, pods) if why), "its pods are not ready yet")
         return ""
+
+
+def is_marked(release: Release) -> bool:
+    """Tell whether we made the release."""
+    return ROLE_HASH in ((release.values.get("deployment") or {}).get("annotations") or {})
 
 
 def _interrupted(release: Release, now: datetime) -> tuple[str, str]:

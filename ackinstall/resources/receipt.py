@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ackinstall.kube import MANAGED, Manifest, Ref, is_ours
+from ackinstall.kube import MANAGED, Manifest, Ref, is_ours, project
 from ackinstall.resource import Change, Resource, Seen, State
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ NAME = "ackinstall"
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt(Resource):
-    """The ConfigMap `ackinstall` in `namespace`; `data` maps keys to text."""
+    """The ConfigMap `ackinstall` in `namespace`; `data` maps keys to text. Other keys are left alone."""
 
     kind: ClassVar[str] = "receipt"
 
@@ -31,7 +31,7 @@ class Receipt(Resource):
         found = clients.kube.get(self._ref)
         if found is None:
             return None
-        return Seen(state={"data": dict(found.get("data") or {})}, ours=is_ours(found))
+        return Seen(state={"data": project(self.data, found.get("data") or {})}, ours=is_ours(found))
 
     def create(self, clients: "Clients") -> None:
         """See Resource."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ackinstall.errors import aws_code
 from ackinstall.kube import MANAGED, Manifest, Ref, is_ours
 from ackinstall.resource import Change, Resource, Seen, State
+from ackinstall.resources.helm_release import is_marked
 
 if TYPE_CHECKING:
     from ackinstall.clients import Clients
@@ -49,7 +50,16 @@ class ServiceAccount(Resource):
             "release": annotations.get("meta.helm.sh/release-name", ""),
         }
         is_annotated = state["roleArn"] == self.role_arn
-        return Seen(state=state, ours=is_ours(found), unready=self.unproven(clients) if is_annotated else "")
+        return Seen(
+            state=state,
+            ours=is_ours(found) or (state["release"] == self.release and self._is_of_our_release(clients)),
+            unready=self.unproven(clients) if is_annotated else "",
+        )
+
+    def _is_of_our_release(self, clients: "Clients") -> bool:
+        """Where a broken release was replaced, Helm has made the account anew, without our label."""
+        release = clients.helm.release(self.release, self.namespace)
+        return release is not None and is_marked(release)
 
     def unproven(self, clients: "Clients") -> str:
         """Return why the role cannot be assumed with this service account's token; "" when it can."""

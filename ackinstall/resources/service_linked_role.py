@@ -40,8 +40,21 @@ class ServiceLinkedRole(Resource):
         found = clients.roles.read(self.name)
         if found is None:
             return None
-        ours = found.description == DESCRIPTION or is_ours(found.tags, self.owner, shared=True)
+        ours = is_ours(found.tags, self.owner, shared=True)
+        ours = ours or (found.description or self._description(clients)) == DESCRIPTION
         return Seen(state={"path": found.path}, ours=ours, users=users(found.tags))
+
+    def _description(self, clients: "Clients") -> str:
+        """Return the description, which the answer for all roles leaves out.
+
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_RoleDetail.html
+        """
+        try:
+            return str(self._iam(clients).get_role(RoleName=self.name)["Role"].get("Description", ""))
+        except Exception as error:
+            if is_absent(error):
+                raise Retry("the service-linked role went while it was looked at") from error
+            raise
 
     def loses(self, clients: "Clients") -> str:
         """See Resource. What other regions use AWS itself keeps."""

@@ -1,10 +1,9 @@
 """What was changed behind our back is shown field by field, and healed."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import pytest
 from sandboxed import Sandboxed
 
 from ackinstall.kube import Ref
@@ -89,55 +88,39 @@ def test_missing_provider(installed: Sandboxed) -> None:
     assert installed.changes() == {}
 
 
-def _delete_definition(world: Sandboxed) -> None:
+def test_kubernetes(installed: Sandboxed) -> None:
+    """What kubectl took away or changed, all at once, comes back, and the controllers run."""
+    world = installed
     world.kubectl("delete", "crd", "scalingpolicies.applicationautoscaling.services.k8s.aws")
-
-
-def _delete_deployment(world: Sandboxed) -> None:
-    (one,) = world.kube.list("apps/v1", "Deployment", NAMESPACE, f"app.kubernetes.io/instance={SAGEMAKER}")
-    world.kubectl("delete", "deployment", "-n", NAMESPACE, one["metadata"]["name"])
-
-
-def _set_environment(world: Sandboxed) -> None:
-    (one,) = world.kube.list("apps/v1", "Deployment", NAMESPACE, f"app.kubernetes.io/instance={SCALING}")
-    world.kubectl(
-        "set", "env", "-n", NAMESPACE, f"deployment/{one['metadata']['name']}", "AWS_REGION=eu-west-1"
-    )
-
-
-def _scale(world: Sandboxed) -> None:
-    (one,) = world.kube.list("apps/v1", "Deployment", NAMESPACE, f"app.kubernetes.io/instance={SAGEMAKER}")
-    world.kubectl("scale", "-n", NAMESPACE, f"deployment/{one['metadata']['name']}", "--replicas=0")
-
-
-def _forget_role(world: Sandboxed) -> None:
+    world.kubectl("delete", "deployment", "-n", NAMESPACE, _deployment(world, SAGEMAKER))
     world.kubectl("annotate", "serviceaccount", "-n", NAMESPACE, SAGEMAKER, "eks.amazonaws.com/role-arn-")
-
-
-@pytest.mark.parametrize(
-    ("spoil", "resource", "field"),
-    [
-        pytest.param(
-            _delete_definition,
-            "crds/applicationautoscaling.services.k8s.aws",
-            "scalingpolicies",
-            id="definition",
-        ),
-        pytest.param(_delete_deployment, f"helm-release/{SAGEMAKER}", "missing", id="deployment"),
-        pytest.param(
-            _set_environment, f"helm-release/{SCALING}", "spec.template.spec.containers", id="environment"
-        ),
-        pytest.param(_scale, f"helm-release/{SAGEMAKER}", "spec.replicas", id="replicas"),
-        pytest.param(_forget_role, f"service-account/{SAGEMAKER}", "roleArn", id="annotation"),
-    ],
-)
-def test_kubernetes(
-    installed: Sandboxed, spoil: Callable[[Sandboxed], None], resource: str, field: str
-) -> None:
-    """What kubectl took away or changed comes back, and the controllers run."""
-    spoil(installed)
-    _heals(installed, {resource: field})
-    account = installed.kube.get(Ref("v1", "ServiceAccount", SAGEMAKER, NAMESPACE))
+    world.kubectl(
+        "set", "env", "-n", NAMESPACE, f"deployment/{_deployment(world, SCALING)}", "AWS_REGION=eu-west-1"
+    )
+    _heals(
+        world,
+        {
+            "crds/applicationautoscaling.services.k8s.aws": "scalingpolicies",
+            f"service-account/{SAGEMAKER}": "roleArn",
+            f"helm-release/{SAGEMAKER}": "missing",
+            f"helm-release/{SCALING}": "spec.template.spec.containers",
+        },
+    )
+    account = world.kube.get(Ref("v1", "ServiceAccount", SAGEMAKER, NAMESPACE))
     assert account is not None
-    assert "eks.amazonaws.com/role-arn" in account["metadata"]["annotations"]
-    assert "all is well" in installed.run("status").stdout
+    assert account["metadata"]["annotations"]["eks.amazonaws.com/role-arn"]
+    assert "all is well" in world.run("status").stdout
+
+
+def test_scaled_to_nothing(installed: Sandboxed) -> None:
+    """A controller that was scaled to nothing runs again."""
+    deployment = _deployment(installed, SAGEMAKER)
+    installed.kubectl("scale", "-n", NAMESPACE, f"deployment/{deployment}", "--replicas=0")
+    _heals(installed, {f"helm-release/{SAGEMAKER}": "spec.replicas"})
+    pods = installed.kubectl("get", "pods", "-n", NAMESPACE, "--no-headers")
+    assert pods.count("Running") == 2, pods
+
+
+def _deployment(world: Sandboxed, release: str) -> str:
+    (one,) = world.kube.list("apps/v1", "Deployment", NAMESPACE, f"app.kubernetes.io/instance={release}")
+    return str(one["metadata"]["name"])

@@ -31,7 +31,8 @@ def test_made_by_hand(bare: Sandboxed) -> None:
 
     refused = world.up(code=3)
 
-    expected = {f"iam-role/{role}", f"bucket/{bucket}", f"helm-release/{RELEASE}"}
+    own = {f"iam-role/{role}", f"bucket/{bucket}"}
+    expected = own | {f"helm-release/{RELEASE}", f"service-account/{RELEASE}"}
     shown = {line.split()[1] for line in refused.stdout.splitlines() if line.startswith("  x ")}
     assert shown == expected, refused.stdout
     assert "--adopt" in refused.stderr

@@ -1,8 +1,10 @@
 """AWS in this process: boto3 clients whose requests go to the sandbox's application, with no socket."""
 
+import copy
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -19,6 +21,7 @@ from moto.core.request import Request
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy
 from moto.iam.responses import IamResponse
+from moto.s3.models import s3_backends
 from moto.s3.responses import S3Response
 from moto.sts.responses import TokenResponse
 from werkzeug.test import run_wsgi_app
@@ -36,7 +39,7 @@ from support.faults import Call, Faults
 ACCOUNT = "123456789012"
 REGION = "us-west-2"
 CLUSTERS = ("demo", "other")
-"""The EKS clusters that are there."""
+"""The EKS clusters that tests speak of."""
 _KEY = "AKIAIOSFODNN7EXAMPLE"
 _ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": _KEY,
@@ -45,6 +48,8 @@ _ENVIRONMENT = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
+_STORES = ("iam", "s3", "sts")
+_TARGET = re.compile(rb"\b(?:RoleName|PolicyName)=([^&]*)")
 _SERVICES = ("eks", "iam", "s3", "sts")
 _READS = ("Get", "List", "Describe", "Head", "AssumeRole")
 
@@ -55,7 +60,7 @@ def issuer_of(cluster: str) -> str:
 
 
 class InProcessAws:
-    """An account with an administrator and the EKS clusters CLUSTERS (see ackinstall.clients.Aws).
+    """An account with an administrator (see ackinstall.clients.Aws).
 
     Making one takes half a second, `reset` less than a millisecond: make one for a test process, and reset it
     for every world. Every call passes `faults`.
@@ -89,10 +94,13 @@ class InProcessAws:
         self.reset()
 
     def reset(self) -> None:
-        """Empty the account but for its administrator and its clusters."""
+        """Empty the account but for its administrator."""
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "false")
-            BackendDict.reset()
+            # BackendDict.reset() would drop the stores too; making them anew reads botocore's regions.
+            for stores in BackendDict._instances:
+                for store in stores.values():
+                    store.reset()
             reset_model_data()
             iam = self.account.iam
         iam.managed_policies.update(_managed_policies())
@@ -101,9 +109,12 @@ class InProcessAws:
         iam.access_keys.pop(key.access_key_id)
         key.access_key_id, key.secret_access_key = _KEY, _ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]
         iam.access_keys[_KEY] = key
+        self.faults = Faults()
+
+    def add_clusters(self) -> None:
+        """Let EKS answer for the clusters CLUSTERS; it takes a while, and few tests ask EKS."""
         for cluster in CLUSTERS:
             self._sandbox._eks.add_cluster(cluster, _control_plane(cluster))
-        self.faults = Faults()
 
     def client(self, service: str) -> Any:  # noqa: ANN401 (boto3's clients are made at run time)
         """See ackinstall.clients.Aws."""
@@ -123,6 +134,18 @@ class InProcessAws:
             "exp": 4_000_000_000,
         }
         return jwt.encode(claims, self._key, algorithm="ES256")
+
+    def save(self) -> object:
+        """Return a copy of everything in the account, for `restore`."""
+        stores = {name: copy.deepcopy(vars(getattr(self.account, name))) for name in _STORES}
+        return stores, dict(s3_backends.bucket_accounts)
+
+    def restore(self, saved: object) -> None:
+        """Make the account as it was when it was saved."""
+        stores: dict[str, dict[str, Any]]
+        stores, s3_backends.bucket_accounts = copy.deepcopy(saved)  # type: ignore[misc]
+        for name, store in stores.items():
+            vars(getattr(self.account, name)).update(store)
 
     def inventory(self) -> dict[str, Any]:
         """Return everything that somebody could have made in the account, by kind and name."""
@@ -162,7 +185,9 @@ class InProcessAws:
 
     def _send(self, request: AWSPreparedRequest, event_name: str, **_: object) -> AWSResponse:
         service, operation = event_name.split(".")[1:]
-        call = Call(f"{service}:{operation}", writes=not operation.startswith(_READS))
+        body = request.body if isinstance(request.body, bytes) else str(request.body or "").encode()
+        target = b" ".join(_TARGET.findall(body)).decode()
+        call = Call(f"{service}:{operation} {target}".rstrip(), writes=not operation.startswith(_READS))
         return self.faults.pass_through(
             call, lambda: self._answer(request), lambda: ConnectionClosedError(endpoint_url=request.url)
         )

@@ -57,7 +57,7 @@ class Cluster:
         self.lock = threading.RLock()
         self._objects: dict[Ref, Object] = {}
         self._owned: dict[Ref, dict[str, set[Path]]] = {}
-        self._later: dict[Ref, tuple[int, Callable[[], bool]]] = {}
+        self._later: dict[Ref, int] = {}
         self._versions = 0
         for name in ("default", "kube-system"):
             self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
@@ -103,7 +103,7 @@ class Cluster:
             self._react(ref, stored)
 
     def apply(self, manifest: Manifest, manager: str = "somebody/Apply", *, force: bool = False) -> None:
-        """Apply on the server side: fields merge, what is no longer applied goes, others' fields conflict (409)."""
+        """Apply on the server side: fields merge, those no longer applied go, others' conflict (409)."""
         ref = ref_of(manifest)
         with self.lock:
             live = self._objects.get(ref)
@@ -159,17 +159,24 @@ class Cluster:
             if ref[:2] == NAMESPACE:
                 live["status"] = {"phase": "Terminating"}
             if is_first:
-                self._afterwards(ref, lambda: self._end(ref))
+                self._afterwards(ref)
+
+    def save(self) -> object:
+        """Return a copy of everything, for `restore`."""
+        with self.lock:
+            return copy.deepcopy((self._objects, self._owned, self._later, self._versions))
+
+    def restore(self, saved: object) -> None:
+        """Make everything as it was when it was saved."""
+        with self.lock:
+            self._objects, self._owned, self._later, self._versions = copy.deepcopy(saved)  # type: ignore[misc]
 
     def objects(self) -> Iterator[tuple[Ref, Object]]:
         """Yield everything that there is, without looking at it."""
         yield from sorted(self._objects.items())
 
-    def _end(self, ref: Ref) -> bool:
+    def _end(self, ref: Ref, live: Object) -> bool:
         """Remove a deleted object as far as finalizers and contents allow; tell whether it went."""
-        live = self._objects.get(ref)
-        if live is None:
-            return True
         within = self._contents(ref, live)
         for one in within:
             self.delete(one)
@@ -215,19 +222,10 @@ class Cluster:
             known = stored.setdefault("status", {}).setdefault("storedVersions", [])
             storage = next(one["name"] for one in stored["spec"]["versions"] if one.get("storage"))
             known += [storage] if storage not in known else []
-            self._afterwards(ref, lambda: self._establish(ref))
-        if ref[:2] == DEPLOYMENT:
-            self._afterwards(ref, lambda: self._roll_out(ref))
+        if ref[:2] in (CRD, DEPLOYMENT):
+            self._afterwards(ref)
 
-    def _establish(self, ref: Ref) -> bool:
-        if ref in self._objects:
-            self._objects[ref]["status"]["conditions"] = [{"type": "Established", "status": "True"}]
-        return True
-
-    def _roll_out(self, ref: Ref) -> bool:
-        deployment = self._objects.get(ref)
-        if deployment is None:
-            return True
+    def _roll_out(self, ref: Ref, deployment: Object) -> None:
         metadata, replicas = deployment["metadata"], deployment["spec"].get("replicas", 1)
         template = deployment["spec"]["template"]
         for number in range(replicas):
@@ -241,7 +239,6 @@ class Cluster:
             "observedGeneration": metadata["generation"],
             **dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), replicas),
         }
-        return True
 
     def _replace(self, ref: Ref, live: Object, changed: Object) -> None:
         if changed == live:
@@ -253,7 +250,7 @@ class Cluster:
         self._store(ref, changed)
         if "deletionTimestamp" in changed["metadata"]:
             if not changed["metadata"].get("finalizers"):
-                self._end(ref)
+                self._end(ref, changed)
         elif changed.get("spec") != live.get("spec"):
             self._react(ref, changed)
 
@@ -265,17 +262,29 @@ class Cluster:
         self._versions += 1
         return self._versions
 
-    def _afterwards(self, ref: Ref, effect: Callable[[], bool]) -> None:
-        if self.slow or not effect():
-            self._later[ref] = (self.slow, effect)
+    def _afterwards(self, ref: Ref) -> None:
+        """Let the cluster's controllers work on an object, now or later."""
+        if self.slow or not self._work_on(ref):
+            self._later[ref] = self.slow
 
     def _look(self, ref: Ref) -> None:
         """Let time pass for an object: everything that happens later happens at a look."""
-        if ref not in self._later:
-            return
-        left, effect = self._later.pop(ref)
-        if left > 0 or not effect():
-            self._later.setdefault(ref, (max(left - 1, 0), effect))
+        left = self._later.pop(ref, None)
+        if left is not None and (left > 0 or not self._work_on(ref)):
+            self._later.setdefault(ref, max(left - 1, 0))
+
+    def _work_on(self, ref: Ref) -> bool:
+        """Do a controller's work on an object; tell whether that is the end of it."""
+        live = self._objects.get(ref)
+        if live is None:
+            return True
+        if "deletionTimestamp" in live["metadata"]:
+            return self._end(ref, live)
+        if ref[:2] == CRD:
+            live["status"]["conditions"] = [{"type": "Established", "status": "True"}]
+        if ref[:2] == DEPLOYMENT:
+            self._roll_out(ref, live)
+        return True
 
     def _definition(self, api_version: str, kind: str) -> Object | None:
         group, _, version = api_version.rpartition("/")

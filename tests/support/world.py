@@ -1,7 +1,9 @@
 """The three worlds together, and `up` and `down` in them as the commands run them."""
 
 import copy
-from collections.abc import Mapping, Sequence
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,11 +13,12 @@ from ackinstall import catalog, engine, facts, profile
 from ackinstall.clients import Clients
 from ackinstall.engine import Options, Progress, Status
 from ackinstall.facts import Chart, Facts
+from ackinstall.kube import MANAGED, Manifest
 from ackinstall.resource import SETTLED, Change, Kind, Resource
 from ackinstall.resources.role_book import RoleBook
 from support.aws import ACCOUNT, CLUSTERS, REGION, InProcessAws, issuer_of
 from support.cluster import Cluster
-from support.faults import Faults, Killed, Mode
+from support.faults import Faults, Killed, Strike, nothing
 from support.helm import FakeHelm, Gallery
 from support.kube import FakeKube
 
@@ -44,6 +47,22 @@ class Outcome:
     def kinds(self) -> dict[str, Kind]:
         """What the plan said, by resource."""
         return {change.resource.id: change.kind for change in self.changes}
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A copy of everything that there is."""
+
+    aws: object
+    cluster: object
+
+
+class Hurry(threading.Event):
+    """The event with which a run is stopped; the engine's pauses, which wait for it, are cut short."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the event."""
+        return super().wait(None if timeout is None else timeout / 100)
 
 
 class World:
@@ -88,57 +107,81 @@ class World:
         """Return what a profile makes on this cluster."""
         return catalog.build(_profile(name, settings), self.facts(**versions))
 
-    def up(  # noqa: PLR0913 (the ways in which a run can go)
+    def up(
         self,
         resources: Sequence[Resource] | None = None,
-        mode: Mode | None = None,
-        at: int = 0,
+        strike: Strike = nothing,
         *,
         workers: int = 1,
         adopt: bool = False,
         timeout: float | None = None,
     ) -> Outcome:
-        """Run `up`, in which the call number `at` goes wrong as `mode` says.
-
-        Raises Refused when a person must decide.
-        """
-        return self._run(
-            self._catalog() if resources is None else resources,
-            Options(adopt=adopt, workers=workers, timeout=timeout),
-            mode,
-            at,
-        )
+        """Run `up`, in which `strike` says what goes wrong. Raises Refused when a person must decide."""
+        options = Options(adopt=adopt, workers=workers, timeout=timeout, stop=Hurry())
+        return self._run(self._catalog() if resources is None else resources, options, strike)
 
     def down(
         self,
-        mode: Mode | None = None,
-        at: int = 0,
+        strike: Strike = nothing,
         *,
         workers: int = 1,
         delete_data: bool = False,
         timeout: float | None = None,
     ) -> Outcome:
         """Run `down`, which knows of the charts only what is in the cluster (see `up`)."""
-        options = Options(present=False, workers=workers, timeout=timeout)
-        return self._run(self.to_remove(delete_data=delete_data), options, mode, at)
+        options = Options(present=False, workers=workers, timeout=timeout, stop=Hurry())
+        return self._run(self.to_remove(delete_data=delete_data), options, strike)
 
     def to_remove(self, *, delete_data: bool = False) -> list[Resource]:
         """Return what `down` looks at."""
         self.faults.begin()
-        chosen = _profile("default", ())
-        known = _facts(self.name, facts.installed_charts(chosen.controllers, self.opened()))
-        return catalog.guard(catalog.build(chosen, known, delete_data=delete_data))
+        found = facts.installed_charts(_default().controllers, self.opened())
+        definitions = {service: [_lasting(one) for one in chart.crds] for service, chart in found.items()}
+        return list(_removal(self.name, json.dumps(definitions), delete_data=delete_data))
 
-    def plan(self, resources: Sequence[Resource] | None = None, *, adopt: bool = False) -> list[Change]:
-        """Return the work that `up` would have to do."""
+    def plan(
+        self, resources: Sequence[Resource] | None = None, *, present: bool = True, adopt: bool = False
+    ) -> list[Change]:
+        """Return the work that `up` would have to do, or `down` when not `present`."""
         self.faults.begin()
-        options = Options(workers=1, adopt=adopt)
+        options = Options(present=present, workers=1, adopt=adopt, stop=Hurry())
         changes = engine.plan(self._catalog() if resources is None else resources, self.opened(), options)
         return [change for change in changes if change.kind not in SETTLED]
 
     def inventory(self) -> dict[str, Any]:
         """Return everything that there is, without what differs from run to run."""
         return {"aws": self.aws.inventory(), **self._in_cluster()}
+
+    def save(self) -> "Saved":
+        """Return a copy of everything, for `restore`."""
+        return Saved(self.aws.save(), self.cluster.save())
+
+    def restore(self, saved: "Saved") -> None:
+        """Make everything as it was when it was saved."""
+        self.aws.restore(saved.aws)
+        self.cluster.restore(saved.cluster)
+
+    def moments(self, run: Callable[[], object]) -> dict[str, "Saved"]:
+        """Return the world as a process would leave it that is killed before or after any call of `run`.
+
+        A moment that left nothing else than the one before it (most calls only read) is not there twice.
+        """
+        found: dict[str, Saved] = {}
+        last: dict[str, Any] = {}
+
+        def watch(moment: str) -> None:
+            nonlocal last
+            now = self.inventory()
+            if now != last:
+                found[f"{len(found)}: {moment}"] = self.save()
+            last = now
+
+        self.faults.watch = watch
+        try:
+            run()
+        finally:
+            self.faults.watch = None
+        return found
 
     def let_time_pass(self, seconds: float = LATER) -> None:
         """Make what a killed process left behind older."""
@@ -150,8 +193,8 @@ class World:
         folders = tuple(self.gallery.folder(f"{service}-chart", newest[service]) for service in SERVICES)
         return list(_catalog(self.name, folders))
 
-    def _run(self, resources: Sequence[Resource], options: Options, mode: Mode | None, at: int) -> Outcome:
-        self.faults.begin(mode, at)
+    def _run(self, resources: Sequence[Resource], options: Options, strike: Strike) -> Outcome:
+        self.faults.begin(strike)
         self.faults.on_kill = options.stop.set  # wakes who waits: a killed process waits for nothing
         clients = self.opened()
         try:
@@ -176,6 +219,10 @@ class World:
                     about = {key: content[key] for key in ("status", "values", "manifest")}
                     releases.setdefault(plain["metadata"]["labels"]["name"], []).append(about)
                     continue
+                if (
+                    ref.kind == "ServiceAccount"
+                ):  # Helm makes it anew without our label; it is the release's then
+                    (plain["metadata"].get("labels") or {}).pop(MANAGED, None)
                 for key in _VOLATILE:
                     plain["metadata"].pop(key, None)
                 for owner in plain["metadata"].get("ownerReferences", ()):
@@ -190,6 +237,10 @@ def _profile(name: str, settings: tuple[str, ...]) -> profile.Profile:
     return profile.load(name, settings)
 
 
+def _default() -> profile.Profile:
+    return _profile("default", ())
+
+
 @cache
 def _chart(folder: Path) -> Chart:
     return facts.read_chart(folder)
@@ -198,7 +249,22 @@ def _chart(folder: Path) -> Chart:
 @cache
 def _catalog(cluster: str, folders: tuple[Path, ...]) -> tuple[Resource, ...]:
     charts = {service: _chart(folder) for service, folder in zip(SERVICES, folders, strict=True)}
-    return tuple(catalog.build(_profile("default", ()), _facts(cluster, charts)))
+    return tuple(catalog.build(_default(), _facts(cluster, charts)))
+
+
+@cache
+def _removal(cluster: str, definitions: str, *, delete_data: bool) -> tuple[Resource, ...]:
+    found = {
+        service: Chart(label="", version="", digest="", folder=Path(), values={}, schema={}, crds=tuple(crds))
+        for service, crds in json.loads(definitions).items()
+    }
+    built = catalog.build(_default(), _facts(cluster, found), delete_data=delete_data)
+    return tuple(catalog.guard(built))
+
+
+def _lasting(live: Manifest) -> Manifest:
+    """Return what of a live definition is the same in every run."""
+    return {**live, "metadata": {"name": live["metadata"]["name"]}}
 
 
 def _facts(name: str, charts: Mapping[str, Chart]) -> Facts:

@@ -1,0 +1,101 @@
+"""What the caller may do on the cluster, asked before the first write, so that nothing is left half made.
+
+A SelfSubjectAccessReview asks whichever authorizer the cluster has, EKS's access entries too, and stores
+nothing: https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access
+"""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from ackinstall.errors import AckinstallError
+from ackinstall.kube import Kube
+from ackinstall.lock import REF as LEASE
+from ackinstall.resource import Change, Kind
+
+
+class Right(NamedTuple):
+    """A verb on a kind of object (its plural name and API group), in one namespace, or in all with ""."""
+
+    verb: str
+    group: str
+    resource: str
+    namespace: str = ""
+
+
+_RBAC = "rbac.authorization.k8s.io"
+_CLUSTERED = frozenset({"namespaces", "customresourcedefinitions", "clusterroles", "clusterrolebindings"})
+# The objects behind each type of resource: API group and plural name. A release keeps its state in secrets.
+_OBJECTS = {
+    "namespace": (("", "namespaces"),),
+    "receipt": (("", "configmaps"),),
+    "service-account": (("", "serviceaccounts"),),
+    "crds": (("apiextensions.k8s.io", "customresourcedefinitions"),),
+    "helm-release": (
+        ("", "secrets"),
+        ("apps", "deployments"),
+        (_RBAC, "clusterroles"),
+        (_RBAC, "clusterrolebindings"),
+        (_RBAC, "roles"),
+        (_RBAC, "rolebindings"),
+    ),
+}
+_VERBS = {
+    Kind.CREATE: ("create", "patch"),
+    Kind.UPDATE: ("create", "patch"),
+    Kind.REPLACE: ("delete", "create", "patch"),
+    Kind.DELETE: ("delete",),
+}
+
+
+def to_look(namespace: str) -> list[Right]:
+    """Return the rights without which nothing can be said about an installation in `namespace`."""
+    return [
+        Right("get", "", "namespaces"),
+        Right("get", "apiextensions.k8s.io", "customresourcedefinitions"),
+        Right("list", "", "secrets", namespace),
+    ]
+
+
+def to_carry_out(changes: Iterable[Change], namespace: str) -> list[Right]:
+    """Return the rights that carrying out a plan takes, and the lock with it."""
+    rights = [Right(verb, "coordination.k8s.io", "leases", LEASE.namespace) for verb in _VERBS[Kind.REPLACE]]
+    for change in changes:
+        for group, resource in _OBJECTS.get(change.resource.kind, ()):
+            place = "" if resource in _CLUSTERED else namespace
+            rights += [Right(verb, group, resource, place) for verb in _VERBS.get(change.kind, ())]
+        if change.resource.kind == "service-account" and change.kind is not Kind.DELETE:
+            rights.append(Right("create", "", "serviceaccounts/token", namespace))
+    return list(dict.fromkeys(rights))
+
+
+def require(kube: Kube, rights: Sequence[Right], hint: str) -> None:
+    """Raise AckinstallError with `hint` when the caller lacks a right; asks for all side by side."""
+    with ThreadPoolExecutor(8) as pool:
+        allowed = pool.map(lambda right: kube.allowed(*right), rights)
+        lacking = [right for right, is_allowed in zip(rights, allowed, strict=True) if not is_allowed]
+    if not lacking:
+        return
+    verb, group, resource, namespace = lacking[0]
+    what = f"{resource}.{group}" if group else resource
+    where = f" in '{namespace}'" if namespace else ""
+    more = f" (and lacks {len(lacking) - 1} more rights)" if len(lacking) > 1 else ""
+    raise AckinstallError(
+        "kubernetes-forbidden", f"this identity may not {verb} '{what}'{where} on the cluster{more}", hint
+    )
+
+
+def grant(cluster_arn: str, caller: str) -> str:
+    """Return the hint with the command that makes `caller` (an ARN) administrator of an EKS cluster.
+
+    https://docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html
+    """
+    _, partition, _, region, account, name = cluster_arn.split(":", 5)
+    who = caller.rpartition(":")[2].split("/")
+    role = f"arn:{partition}:iam::{account}:role/{who[1]}" if who[0] == "assumed-role" else caller
+    policy = f"arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+    return (
+        f"an administrator grants the rights with `aws eks associate-access-policy --region {region} "
+        f"--cluster-name {name.removeprefix('cluster/')} --principal-arn {role} --policy-arn {policy} "
+        "--access-scope type=cluster`"
+    )
