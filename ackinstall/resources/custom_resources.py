@@ -90,7 +90,7 @@ class Removed(CustomResources):
     )
 
     def observe(self, clients: "Clients") -> Seen | None:
-        """See Resource. Raises AckinstallError when all that is left is stuck, with the controllers' words."""
+        """See Resource. Raises AckinstallError in the controllers' words when all that is left is stuck."""
         alive = self.alive(clients)
         if not alive:
             return None
@@ -139,7 +139,7 @@ class Released(CustomResources):
     """They are let go by us: ACK's own finalizers are taken off, once no controller can act any more."""
 
     advice: ClassVar[str] = (
-        "a controller that somebody else runs could still act on them: remove it, or add `--repair-controller`"
+        "a controller of somebody else could still act on them: remove it, or add `--repair-controller`"
     )
 
     def observe(self, clients: "Clients") -> Seen | None:
