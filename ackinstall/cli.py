@@ -87,6 +87,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich costs 0.1 s at every start
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -99,18 +100,24 @@ def main() -> None:
         sys.exit(error.exit_code)
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 (typer's way to call it)
+    if wanted:
+        typer.echo(f"ackinstall {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _common(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
+    ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show tracebacks.", envvar="ACKINSTALL_DEBUG")
     ] = False,
 ) -> None:
     if debug:
         os.environ["ACKINSTALL_DEBUG"] = "1"
-    if version:
-        typer.echo(f"ackinstall {__version__}")
-        raise typer.Exit
 
 
 @app.command()

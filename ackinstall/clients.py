@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from ackinstall import __version__
-from ackinstall.errors import Retry, no_region
+from ackinstall.errors import no_region
 from ackinstall.helm import Helm, HelmBinary
 from ackinstall.kube import Kube, open_cluster, open_context
 from ackinstall.resources.role_book import RoleBook
@@ -141,12 +141,3 @@ def open_worlds(aws: Aws, access: Access) -> Iterator[tuple[Clients, Path]]:
 
 def _helm_login(endpoint: str, ca: Path, token: str) -> Mapping[str, str]:
     return {"HELM_KUBEAPISERVER": endpoint, "HELM_KUBECAFILE": str(ca), "HELM_KUBETOKEN": token}
-
-
-def unreachable(endpoint: str, error: Exception) -> Retry:
-    """Return the error for an API server that does not answer."""
-    return Retry(
-        f"the cluster's API server '{endpoint}' does not answer: {error}",
-        "api-server-unreachable",
-        "a private cluster is reached from inside its network, or through `--kubeconfig FILE --context NAME`",
-    )

@@ -129,7 +129,7 @@ def run(changes: Iterable[Change], clients: "Clients", options: Options, tell: T
     with ThreadPoolExecutor(options.workers) as pool:
         while sorter.is_active():
             for key in sorter.get_ready():
-                before = [ended[neighbour] for neighbour in sorted(graph[key])]
+                before = [ended[neighbour] for neighbour in graph[key]]
                 obstacle = _obstacle(before, options)
                 if obstacle or not _has_work(planned[key], before):
                     ended[key] = _without_work(planned[key], obstacle)
@@ -137,7 +137,8 @@ def run(changes: Iterable[Change], clients: "Clients", options: Options, tell: T
                     sorter.done(key)
                 else:
                     running[pool.submit(_work, planned[key], clients, options, tell)] = key
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            # Python handles a signal that comes just before a wait only after it, so no wait is endless.
+            for future in wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
                 key = running.pop(future)
                 ended[key] = future.result()
                 sorter.done(key)
@@ -154,16 +155,17 @@ def refusal(changes: Sequence[Change]) -> Refused:
     return Refused("needs-a-decision", message, first.resource.advice)
 
 
-def _graph(planned: Mapping[str, Change], *, present: bool) -> dict[str, set[str]]:
+def _graph(planned: Mapping[str, Change], *, present: bool) -> dict[str, list[str]]:
+    """Return what comes before each resource. Lists, not sets: the same plan goes in the same order."""
     needs = {
-        key: {need for need in change.resource.needs if need in planned} for key, change in planned.items()
+        key: [need for need in change.resource.needs if need in planned] for key, change in planned.items()
     }
     if present:
         return needs
-    turned: dict[str, set[str]] = {key: set() for key in needs}
+    turned: dict[str, list[str]] = {key: [] for key in needs}
     for key, its in needs.items():
         for need in its:
-            turned[need].add(key)
+            turned[need].append(key)
     return turned
 
 

@@ -168,12 +168,21 @@ def translate(error: BaseException, doing: str = "") -> AckinstallError:
     if name in ("TokenRetrievalError", "SSOTokenLoadError", "UnauthorizedSSOTokenError"):
         return UsageError("expired-credentials", "the AWS login has expired", "run `aws sso login`")
     if name == "ProfileNotFound":
-        return UsageError("unknown-aws-profile", _sentence(error), "run `aws configure list-profiles`")
+        profile = getattr(error, "kwargs", {}).get("profile", "")
+        return UsageError(
+            "unknown-aws-profile",
+            f"there is no AWS profile '{profile}'",
+            "run `aws configure list-profiles` to see those that there are",
+        )
     if name == "NoRegionError":
         return no_region()
     if name in _CONNECTION or isinstance(error, (ConnectionError, TimeoutError)):
         return Retry(f"{about}no answer ({_sentence(error)})", "connection-lost", _CONNECTION_HINT)
-    return AckinstallError("unexpected", f"{about}{name}: {_sentence(error)}", "run again with `--debug`")
+    return AckinstallError(
+        "unexpected",
+        f"{about}{name}: {_sentence(error)}",
+        "run it again as `ackinstall --debug COMMAND`, which shows where it failed",
+    )
 
 
 _CONNECTION_HINT = (
@@ -195,11 +204,15 @@ def _from_aws(error: Any, about: str) -> AckinstallError:  # noqa: ANN401 (a bot
     text = str(error.response.get("Error", {}).get("Message", "")) or code
     if code in _EXPIRED:
         return UsageError(
-            "expired-credentials", "the AWS credentials have expired", "log in again, then rerun"
+            "expired-credentials",
+            "the AWS credentials have expired",
+            "log in again, as with `aws sso login`, then run the command again",
         )
     if code in _INVALID_KEYS:
         return UsageError(
-            "invalid-credentials", f"AWS does not accept the credentials ({code})", "check them"
+            "invalid-credentials",
+            f"AWS does not accept the credentials ({code})",
+            "see whose they are with `aws configure list`; `aws sts get-caller-identity` tries them",
         )
     if code in _DENIED:
         return _denied(text, operation, about)

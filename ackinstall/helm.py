@@ -201,6 +201,12 @@ def explain(stderr: str) -> AckinstallError:
         r"not found|could not locate a version|no matching version|manifest unknown|name unknown", lower
     ):
         return AckinstallError("chart-not-found", f"helm says: {line}")
+    if re.search(r"is forbidden: user|cannot \w+ resource", lower):
+        return AckinstallError(
+            "kubernetes-forbidden",
+            f"helm says: {line}",
+            "use an identity that is administrator of the cluster (AmazonEKSClusterAdminPolicy)",
+        )
     if re.search(r"403|401|denied: ", lower):
         return AckinstallError(
             "registry-refused",

@@ -73,7 +73,8 @@ def held(kube: Kube, seconds: float = SECONDS) -> Iterator[None]:
     finally:
         done.set()
         renewing.join()
-        kube.delete(REF)
+        if _is_mine(kube.get(REF), holder):
+            kube.delete(REF)
 
 
 def _acquire(kube: Kube, holder: Holder, seconds: float) -> None:
@@ -113,7 +114,14 @@ def _try(kube: Kube, holder: Holder, first: Manifest | None, *, is_over: bool) -
 def _renew(kube: Kube, holder: Holder, seconds: float, done: threading.Event) -> None:
     while not done.wait(seconds / 3):
         with suppress(Exception):  # a missed renewal is made good by the next one
-            kube.apply(_lease(holder), force=True)
+            found = kube.get(REF)
+            if found is None or not _is_mine(found, holder):
+                return  # this run slept for too long, and somebody took the lock over
+            kube.apply(_lease(holder, found["metadata"]["resourceVersion"]), force=True)
+
+
+def _is_mine(lease: Manifest | None, holder: Holder) -> bool:
+    return lease is not None and lease["spec"].get("holderIdentity") == str(holder)
 
 
 def _lease(holder: Holder, version: str = "") -> Manifest:

@@ -59,7 +59,10 @@ def to_look(namespace: str) -> list[Right]:
 
 def to_carry_out(changes: Iterable[Change], namespace: str) -> list[Right]:
     """Return the rights that carrying out a plan takes, and the lock with it."""
-    rights = [Right(verb, "coordination.k8s.io", "leases", LEASE.namespace) for verb in _VERBS[Kind.REPLACE]]
+    rights = [
+        Right(verb, "coordination.k8s.io", "leases", LEASE.namespace)
+        for verb in ("create", "patch", "delete")
+    ]
     for change in changes:
         for group, resource in _OBJECTS.get(change.resource.kind, ()):
             place = "" if resource in _CLUSTERED else namespace
@@ -79,7 +82,7 @@ def require(kube: Kube, rights: Sequence[Right], hint: str) -> None:
     verb, group, resource, namespace = lacking[0]
     what = f"{resource}.{group}" if group else resource
     where = f" in '{namespace}'" if namespace else ""
-    more = f" (and lacks {len(lacking) - 1} more rights)" if len(lacking) > 1 else ""
+    more = f" ({len(lacking)} rights are missing)" if len(lacking) > 1 else ""
     raise AckinstallError(
         "kubernetes-forbidden", f"this identity may not {verb} '{what}'{where} on the cluster{more}", hint
     )

@@ -9,6 +9,11 @@ if TYPE_CHECKING:
     from support.world import World
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that renews the files of tests/golden."""
+    parser.addoption("--update-golden", action="store_true", help="write golden files instead of comparing")
+
+
 @pytest.fixture(scope="session")
 def in_process_aws() -> "InProcessAws":
     """Make the AWS of this process once; each world that is asked for finds it empty."""

@@ -1,10 +1,10 @@
 """The S3 bucket for data and models: private, encrypted, TLS only, shared by the account's clusters."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ackinstall.errors import Kept, Refused, aws_code, is_absent
+from ackinstall.errors import AckinstallError, Kept, Refused, aws_code, is_absent
 from ackinstall.policies import Document, canonical, parse, text
 from ackinstall.resource import TAKEN_OVER, USERS, Change, Resource, Seen, State
 from ackinstall.resources.marks import PREFIX, Tags, is_ours, mapping, marked, pairs, users, wanted
@@ -195,10 +195,22 @@ class _Bucket:
             found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
             if found:
                 keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
-                self.tell("delete_objects", Delete={"Objects": keys, "Quiet": True})
+                answer = self.ask("delete_objects", Delete={"Objects": keys, "Quiet": True})
+                _check_deleted(answer.get("Errors", ()))
         for page in self._s3.get_paginator("list_multipart_uploads").paginate(**self._about):
             for upload in page.get("Uploads", ()):
                 self.tell("abort_multipart_upload", Key=upload["Key"], UploadId=upload["UploadId"])
+
+
+def _check_deleted(errors: Sequence[Mapping[str, str]]) -> None:
+    """Raise AckinstallError for objects that S3 did not delete, which it tells in a successful answer."""
+    if errors:
+        first = errors[0]
+        raise AckinstallError(
+            "objects-not-deleted",
+            f"{len(errors)} objects were not deleted, '{first['Key']}' first: "
+            f"{first.get('Message', first['Code'])}",
+        )
 
 
 def _statements(policy: Document) -> list[Any]:

@@ -16,7 +16,7 @@ from sandboxed import Sandboxed
 
 from ackinstall.sandbox.assembly import Wishes, needed_parts
 from ackinstall.sandbox.layout import names
-from ackinstall.sandbox.parts import missing
+from ackinstall.sandbox.parts import PartsMissing, missing
 
 HERE = Path(__file__).parent
 NAME = re.compile(r"real-\w+-(\d+)(-\w+)?")
@@ -24,11 +24,16 @@ NAME = re.compile(r"real-\w+-(\d+)(-\w+)?")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of this folder, and give them the time that a first build of the parts takes."""
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.real)
-            item.add_marker(pytest.mark.timeout(900))
+    """Mark the tests of this folder, give them the time that a first build of the parts takes, and skip them,
+    with the reason, where the parts cannot be had.
+    """
+    mine = [item for item in items if item.path.is_relative_to(HERE)]
+    reasons = missing(needed_parts(Wishes("real"))) if mine else {}
+    for item in mine:
+        item.add_marker(pytest.mark.real)
+        item.add_marker(pytest.mark.timeout(900))
+        if reasons:
+            item.add_marker(pytest.mark.skip(reason=PartsMissing(reasons).message))
 
 
 class Home:
@@ -47,11 +52,8 @@ class Home:
 
 @pytest.fixture(scope="session")
 def home(worker_id: str) -> Iterator[Home]:
-    """Start the sandbox, or skip with the reason why it cannot be had; stop it at the end."""
+    """Start the sandbox; stop it at the end, also of a run that is broken off."""
     name = f"real-{worker_id}-{os.getpid()}"
-    if reasons := missing(needed_parts(Wishes(name))):
-        told = "; ".join(f"{part} {reason}" for part, reason in reasons.items())
-        pytest.skip(f"no sandbox here: {told}")
     for other in names():
         found = NAME.fullmatch(other)
         if found and not psutil.pid_exists(int(found[1])):

@@ -12,6 +12,46 @@ SHORT = "6"
 """Seconds of patience where nothing is going to become good."""
 
 
+def _wrong_subject(iam: Any, names: Mapping[str, str]) -> None:  # noqa: ANN401 (boto3's)
+    role = names["OIDC_ROLE_NAME"]
+    trust = json.dumps(iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"])
+    wrong = trust.replace(":ack-sagemaker-controller", ":another-service-account")
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=wrong)
+
+
+def _no_provider(iam: Any, names: Mapping[str, str]) -> None:  # noqa: ANN401 (boto3's)
+    arn = f"arn:aws:iam::{names['AWS_ACCOUNT_ID']}:oidc-provider/{names['OIDC_PROVIDER_URL']}"
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        pytest.param(_wrong_subject, "AccessDenied", id="wrong subject"),
+        pytest.param(_no_provider, "InvalidIdentityToken", id="missing provider"),
+    ],
+)
+def test_role_cannot_be_assumed(
+    installed: Sandboxed, spoil: Callable[[Any, Mapping[str, str]], None], code: str
+) -> None:
+    """Where IAM looks well (its reads lag behind) and STS says no, the service account's proof waits; when
+    patience ends `up` fails and names it; when IAM's reads are true again, `up` mends it.
+    """
+    world = installed
+    names = json.loads(world.run("outputs", "--format", "json").stdout)
+    world.break_aws(stale={"iam": 60})
+    assert world.changes() == {}
+    spoil(world.aws("iam"), names)
+
+    failed = world.up("--timeout", SHORT, code=1)
+
+    assert "service-account/ack-sagemaker-controller failed" in failed.stderr
+    assert f"'{names['IAM_ROLE_ARN_FOR_IRSA']}' cannot be assumed yet ({code})" in failed.stderr
+    world.mend_aws()
+    world.up()
+    assert world.changes() == {}
+
+
 def test_slow_and_throttled(bare: Sandboxed, empty: Inventory) -> None:
     """Calls that take long and are refused as too many delay `up` and `down`, and do not fail them."""
     throttle = {"iam": 6, "s3": 4, "eks": 2, "sts": 2}
@@ -61,43 +101,3 @@ def test_denied(bare: Sandboxed) -> None:
     bare.mend_aws()
     bare.up()
     assert bare.changes() == {}
-
-
-def _wrong_subject(iam: Any, names: Mapping[str, str]) -> None:  # noqa: ANN401 (boto3's)
-    role = names["OIDC_ROLE_NAME"]
-    trust = json.dumps(iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"])
-    wrong = trust.replace(":ack-sagemaker-controller", ":another-service-account")
-    iam.update_assume_role_policy(RoleName=role, PolicyDocument=wrong)
-
-
-def _no_provider(iam: Any, names: Mapping[str, str]) -> None:  # noqa: ANN401 (boto3's)
-    arn = f"arn:aws:iam::{names['AWS_ACCOUNT_ID']}:oidc-provider/{names['OIDC_PROVIDER_URL']}"
-    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn)
-
-
-@pytest.mark.parametrize(
-    ("spoil", "code"),
-    [
-        pytest.param(_wrong_subject, "AccessDenied", id="wrong subject"),
-        pytest.param(_no_provider, "InvalidIdentityToken", id="missing provider"),
-    ],
-)
-def test_role_cannot_be_assumed(
-    installed: Sandboxed, spoil: Callable[[Any, Mapping[str, str]], None], code: str
-) -> None:
-    """Where IAM looks well (its reads lag behind) and STS says no, the service account's proof waits; when
-    patience ends `up` fails and names it; when IAM's reads are true again, `up` mends it.
-    """
-    world = installed
-    names = json.loads(world.run("outputs", "--format", "json").stdout)
-    world.break_aws(stale={"iam": 300})
-    assert world.changes() == {}
-    spoil(world.aws("iam"), names)
-
-    failed = world.up("--timeout", SHORT, code=1)
-
-    assert "service-account/ack-sagemaker-controller failed" in failed.stderr
-    assert f"'{names['IAM_ROLE_ARN_FOR_IRSA']}' cannot be assumed yet ({code})" in failed.stderr
-    world.mend_aws()
-    world.up()
-    assert world.changes() == {}

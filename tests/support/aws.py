@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 from moto.core.request import Request
+from moto.eks.responses import EKSResponse
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy
 from moto.iam.responses import IamResponse
@@ -69,6 +70,7 @@ class InProcessAws:
     region = REGION
 
     def __init__(self) -> None:
+        BackendDict.reset()
         self.account = Account(ACCOUNT, REGION)
         self.faults = Faults()
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -222,7 +224,7 @@ def _responder(request: Request) -> Any:  # noqa: ANN401 (moto's)
     if service == "s3":
         is_bucket = "/" not in request.path.strip("/")
         return S3Response.ambiguous_dispatch if is_bucket else S3Response.key_dispatch
-    return {"iam": IamResponse, "sts": TokenResponse}[service].dispatch
+    return {"eks": EKSResponse, "iam": IamResponse, "sts": TokenResponse}[service].dispatch
 
 
 class _PromptServiceLinkedRoles(ServiceLinkedRoles):

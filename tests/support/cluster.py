@@ -8,13 +8,11 @@ once when it is 0: tests need no clock.
 import copy
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from ackinstall.kube import Manifest, Ref, ref_of
+from support.fields import BY_SERVER, Object, Path, leaves, put, remove, value_at
 
-Object = dict[str, Any]
-Path = tuple[str, ...]
 Refs = list[Ref]
 
 CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
@@ -35,7 +33,6 @@ _NAMESPACED = {
     ("v1", "ServiceAccount"),
     DEPLOYMENT,
 }
-_BY_SERVER = ("uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp")
 _NOW = "2026-01-01T00:00:00Z"
 
 
@@ -94,12 +91,12 @@ class Cluster:
                 raise ApiError(409, "AlreadyExists", f'{_plural(ref)} "{ref.name}" already exists')
             self._check_place(ref)
             stored: Object = copy.deepcopy(dict(manifest))
-            for key in _BY_SERVER:
+            for key in BY_SERVER:
                 stored["metadata"].pop(key, None)
             stored.pop("status", None)
             stored["metadata"] |= {"uid": f"uid-{self._next()}", "creationTimestamp": _NOW, "generation": 1}
             self._store(ref, stored)
-            self._owned[ref] = {manager: set(_leaves(manifest))}
+            self._owned[ref] = {manager: set(leaves(manifest))}
             self._react(ref, stored)
 
     def apply(self, manifest: Manifest, manager: str = "somebody/Apply", *, force: bool = False) -> None:
@@ -111,13 +108,13 @@ class Cluster:
                 self.create(manifest, manager)
                 return
             self._check_version(manifest, live)
-            wanted, owned = _leaves(manifest), self._owned[ref]
+            wanted, owned = leaves(manifest), self._owned[ref]
             taken = [
                 (other, path)
                 for other, paths in owned.items()
                 if other != manager
                 for path in paths & set(wanted)
-                if _value(live, path) != wanted[path]
+                if value_at(live, path) != wanted[path]
             ]
             if taken and not force:
                 what = ", ".join(f".{'.'.join(path)}" for _, path in taken)
@@ -127,9 +124,9 @@ class Cluster:
             kept = set().union(*(paths for other, paths in owned.items() if other != manager))
             changed = copy.deepcopy(live)
             for path in owned.get(manager, set()) - set(wanted) - kept:
-                _remove(changed, path)
+                remove(changed, path)
             for path, value in wanted.items():
-                _put(changed, path, value)
+                put(changed, path, value)
             owned[manager] = set(wanted)
             self._replace(ref, live, changed)
 
@@ -141,7 +138,7 @@ class Cluster:
                 raise ApiError(404, "NotFound", f'{_plural(ref)} "{ref.name}" not found')
             changed = copy.deepcopy(live)
             how(changed)
-            before, after = _leaves(live), _leaves(changed)
+            before, after = leaves(live), leaves(changed)
             touched = {path for path, value in after.items() if before.get(path) != value}
             for paths in self._owned[ref].values():
                 paths.difference_update(touched, before.keys() - after.keys())
@@ -159,7 +156,7 @@ class Cluster:
             if ref[:2] == NAMESPACE:
                 live["status"] = {"phase": "Terminating"}
             if is_first:
-                self._afterwards(ref)
+                self._afterwards(ref, self.slow if ref[:2] in (NAMESPACE, CRD) else 0)
 
     def save(self) -> object:
         """Return a copy of everything, for `restore`."""
@@ -223,7 +220,7 @@ class Cluster:
             storage = next(one["name"] for one in stored["spec"]["versions"] if one.get("storage"))
             known += [storage] if storage not in known else []
         if ref[:2] in (CRD, DEPLOYMENT):
-            self._afterwards(ref)
+            self._afterwards(ref, self.slow)
 
     def _roll_out(self, ref: Ref, deployment: Object) -> None:
         metadata, replicas = deployment["metadata"], deployment["spec"].get("replicas", 1)
@@ -262,10 +259,10 @@ class Cluster:
         self._versions += 1
         return self._versions
 
-    def _afterwards(self, ref: Ref) -> None:
-        """Let the cluster's controllers work on an object, now or later."""
-        if self.slow or not self._work_on(ref):
-            self._later[ref] = self.slow
+    def _afterwards(self, ref: Ref, looks: int) -> None:
+        """Let the cluster's controllers work on an object, now or after so many looks at it."""
+        if looks or not self._work_on(ref):
+            self._later[ref] = looks
 
     def _look(self, ref: Ref) -> None:
         """Let time pass for an object: everything that happens later happens at a look."""
@@ -319,43 +316,6 @@ def _check_stored_versions(ref: Ref, changed: Object) -> None:
     if lost:
         why = f'status.storedVersions[0]: Invalid value: "{lost[0]}": must appear in spec.versions'
         raise ApiError(422, "Invalid", f'CustomResourceDefinition "{ref.name}" is invalid: {why}')
-
-
-def _leaves(manifest: Mapping[str, Any]) -> dict[Path, Any]:
-    """Return the fields that a manifest sets, by path; a list is one value."""
-    found: dict[Path, Any] = {}
-
-    def walk(value: Any, path: Path) -> None:  # noqa: ANN401 (JSON-like)
-        if isinstance(value, Mapping) and value:
-            for key, below in value.items():
-                walk(below, (*path, key))
-        elif path[0] not in ("apiVersion", "kind", "status") and path[-1:] != ("resourceVersion",):
-            found[path] = value
-
-    walk(manifest, ())
-    server = {("metadata", key) for key in (*_BY_SERVER, "name", "namespace")}
-    return {path: value for path, value in found.items() if path not in server}
-
-
-def _value(manifest: Any, path: Path) -> Any:  # noqa: ANN401 (JSON-like)
-    for key in path:
-        manifest = manifest.get(key) if isinstance(manifest, Mapping) else None
-    return manifest
-
-
-def _put(manifest: Object, path: Path, value: Any) -> None:  # noqa: ANN401 (JSON-like)
-    for key in path[:-1]:
-        below = manifest.get(key)
-        manifest[key] = below if isinstance(below, dict) else {}
-        manifest = manifest[key]
-    if value != {} or not isinstance(manifest.get(path[-1]), dict):
-        manifest[path[-1]] = copy.deepcopy(value)
-
-
-def _remove(manifest: Object, path: Path) -> None:
-    for key in path[:-1]:
-        manifest = manifest.get(key, {})
-    manifest.pop(path[-1], None)
 
 
 def _plural(ref: Ref) -> str:

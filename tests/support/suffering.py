@@ -8,8 +8,8 @@ from support.faults import Strike, losing, nothing
 from support.world import Outcome, Saved, World
 
 Run = Callable[[Strike], Outcome]
-GROUPS = 16
-"""Into how many runs the lost replies are spread; each of them loses another sixteenth."""
+GROUPS = 12
+"""Into how many runs the lost replies are spread: so few in one run that a type rarely loses two."""
 
 
 def after_every_crash(

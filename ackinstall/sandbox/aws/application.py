@@ -54,7 +54,7 @@ class Aws:
         self._admin = admin
         self._faults = faults
         self._record = record
-        self._stale = StaleReads()
+        self._stale: dict[str, StaleReads] = {}  # by service, while its reads are to be stale
         self._lock = threading.RLock()  # moto walks its stores while others write to them
         self._moto = DomainDispatcherApplication(create_backend_app)
 
@@ -102,9 +102,11 @@ class Aws:
             raise refusal
         stale = self._faults.stale(call)
         if not stale:
+            self._stale.pop(call.service, None)
             return self._carry_out(call)
-        reply = self._stale.before(call, stale) or self._carry_out(call)
-        self._stale.after(call, reply, stale)
+        reads = self._stale.setdefault(call.service, StaleReads())
+        reply = reads.before(call, stale) or self._carry_out(call)
+        reads.after(call, reply, stale)
         return reply
 
     def _carry_out(self, call: Call) -> Response:

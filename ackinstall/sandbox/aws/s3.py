@@ -5,7 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from moto.s3.models import PublicAccessBlock, s3_backends
+from moto.iam.access_control import IAMPolicy, PermissionResult
+from moto.s3.models import FakeBucket, PublicAccessBlock, s3_backends
 
 from ackinstall.sandbox.aws.account import Account
 from ackinstall.sandbox.aws.call import Call
@@ -18,6 +19,24 @@ _TAKEN = (
     "Please select a different name and try again."
 )
 _NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]")
+
+
+def _permission(bucket: FakeBucket, action: str, resource: str) -> PermissionResult:
+    """Judge a request by those statements of a bucket's policy that have no condition.
+
+    moto reads no conditions, so the usual "deny what does not come by TLS" would refuse every request.
+    """
+    if bucket.policy is None:
+        return PermissionResult.NEUTRAL
+    policy = json.loads(bucket.policy)
+    statements = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
+    plain = [statement for statement in statements if "Condition" not in statement]
+    if not plain:
+        return PermissionResult.NEUTRAL
+    return IAMPolicy(json.dumps(policy | {"Statement": plain})).is_action_permitted(action, resource)
+
+
+FakeBucket.get_permission = _permission
 
 
 class S3:

@@ -2,9 +2,9 @@
 
 // Package tools names the programs that the sandbox builds, so that one go.mod pins them all.
 //
-// The SageMaker controller asks for controller-runtime v0.23.0, which does not compile with Kubernetes 1.36;
-// go.mod raises it to v0.24.1, which does. The modules replaced are Kubernetes' own staging modules: their
-// version is 0.36.3 for Kubernetes 1.36.3. After a change: go get MODULE@VERSION && go mod tidy.
+// The newest Kubernetes with which the SageMaker controller compiles as it was released is 1.35: it asks for
+// controller-runtime v0.23. The modules replaced are Kubernetes' own staging modules: their version is 0.35.4
+// for Kubernetes 1.35.4. After a change: go get MODULE@VERSION && go mod tidy.
 package tools
 
 import (

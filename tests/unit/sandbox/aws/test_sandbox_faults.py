@@ -205,6 +205,18 @@ def test_stale_reads_answer_as_before_the_write(aws: RunningAws) -> None:
     assert iam.get_role(RoleName="role")["Role"]["RoleName"] == "role"
 
 
+def test_stale_reads_end_with_the_fault(aws: RunningAws) -> None:
+    """What was read while reads were stale is forgotten once they are not."""
+    iam = aws.client("iam")
+    ask(aws, "POST", "faults", {"stale": {"iam": 60}})
+    assert names(iam) == []
+    ask(aws, "DELETE", "faults")
+    make_role(aws)
+    assert names(iam) == ["role"]
+    ask(aws, "POST", "faults", {"stale": {"iam": 60}})
+    assert names(iam) == ["role"]
+
+
 def test_calls_are_recorded_without_secrets(aws: RunningAws) -> None:
     make_role(aws)
     aws.client("sts").get_caller_identity()

@@ -1,5 +1,6 @@
 """S3: what a new bucket has, and whose it is."""
 
+import json
 import re
 import urllib.error
 import urllib.request
@@ -85,3 +86,17 @@ def test_a_bucket_policy_is_json(s3: Client) -> None:
     s3.create_bucket(Bucket="bucket", CreateBucketConfiguration=WEST)
     with pytest.raises(ClientError, match="MalformedPolicy"):
         s3.put_bucket_policy(Bucket="bucket", Policy="{")
+
+
+def test_a_policy_for_tls_refuses_no_upload_and_another_deny_does(s3: Client) -> None:
+    """A Deny whose condition is not met refuses nothing; one without a condition refuses."""
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration=WEST)
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::bucket/*"}
+    tls = deny | {"Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    policy = {"Version": "2012-10-17", "Statement": [tls]}
+    s3.put_bucket_policy(Bucket="bucket", Policy=json.dumps(policy))
+    s3.put_object(Bucket="bucket", Key="train", Body=b"data")
+    policy["Statement"] = [tls, deny]
+    s3.put_bucket_policy(Bucket="bucket", Policy=json.dumps(policy))
+    with pytest.raises(ClientError, match=r"Forbidden|AccessDenied"):
+        s3.put_object(Bucket="bucket", Key="train", Body=b"data")
