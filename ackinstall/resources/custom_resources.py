@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from ackinstall.controllers import Controllers, read
-from ackinstall.errors import AckinstallError
+from ackinstall.errors import AckinstallError, is_absent
 from ackinstall.kube import Manifest
 from ackinstall.resource import Change, Resource, Seen, State
 from ackinstall.resources.crds import served
@@ -240,7 +240,12 @@ def _is_acks(finalizer: str) -> bool:
 
 def _capability(clients: "Clients", cluster: str) -> str:
     """Say when EKS itself runs ACK for the cluster: https://docs.aws.amazon.com/eks/latest/userguide/ack.html"""
-    listed = clients.aws.client("eks").list_capabilities(clusterName=cluster).get("capabilities", ())
+    try:
+        listed = clients.aws.client("eks").list_capabilities(clusterName=cluster).get("capabilities", ())
+    except Exception as error:
+        if is_absent(error):  # the cluster is gone from EKS, and its capabilities with it
+            return ""
+        raise
     acting = [one["capabilityName"] for one in listed if one.get("type") == "ACK"]
     return f"the EKS capability '{acting[0]}' of the cluster can still act on them" if acting else ""
 
