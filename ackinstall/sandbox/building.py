@@ -154,11 +154,17 @@ def _linking() -> str:
 
 
 def _go_environment(go: str) -> dict[str, str]:
-    """Return an environment for Go: modules go to our cache, in files that `rm` can remove.
+    """Return an environment for Go: modules go to our cache, in files that `rm` can remove, and so does the
+    telemetry that Go counts below the user's configuration.
 
     The Go that is here is used, unless it is too old for the pinned module: then it fetches a newer one.
     """
-    here = os.environ | {"GOTOOLCHAIN": os.environ.get("GOTOOLCHAIN", "local")}
+    configuration = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    here = os.environ | {
+        "GOTOOLCHAIN": os.environ.get("GOTOOLCHAIN", "local"),
+        "GOENV": os.environ.get("GOENV") or str(configuration / "go" / "env"),
+        "XDG_CONFIG_HOME": str(cache() / "go-config"),
+    }
     told = subprocess.run(
         [go, "env", "-json", "GOVERSION", "GOFLAGS"],
         env=here,

@@ -62,6 +62,7 @@ def settings(sandbox: Sandbox, environment: Mapping[str, str]) -> dict[str, str]
         "AWS_CONFIG_FILE": str(layout.file("aws-config")),
         "AWS_SHARED_CREDENTIALS_FILE": str(layout.file("aws-credentials")),
         "KUBECONFIG": str(layout.kubeconfig),
+        "KUBECACHEDIR": str(layout.file("kube-cache")),
         "HELM_CACHE_HOME": str(helm / "cache"),
         "HELM_CONFIG_HOME": str(helm / "config"),
         "HELM_DATA_HOME": str(helm / "data"),
