@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import tenacity
 
 from ackinstall.resource import SETTLED, Change, Kind
-from ackinstall.resources.crds import Crds, CustomResources
+from ackinstall.resources.crds import Crds
+from ackinstall.resources.custom_resources import NAME as CUSTOM_RESOURCES
+from ackinstall.resources.custom_resources import Guarded
 from ackinstall.resources.helm_release import HelmRelease
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ class Board:
 def read(target: "Target", changes: Sequence[Change]) -> Board:
     """Return the board for a target and what its plan says."""
     crds = [one for one in target.resources if isinstance(one, Crds)]
-    guard = CustomResources(name="ack", definitions=tuple(m for one in crds for m in one.manifests))
+    guard = Guarded(name=CUSTOM_RESOURCES, definitions=tuple(m for one in crds for m in one.manifests))
     alive = guard.observe(target.clients)
     return Board(
         cluster=target.facts.cluster.name,

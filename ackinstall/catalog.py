@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from ackinstall.controllers import Controllers
 from ackinstall.errors import UsageError
 from ackinstall.facts import Chart, Facts
 from ackinstall.kube import Manifest
@@ -17,9 +18,11 @@ from ackinstall.policies import INLINE_LIMIT, Document, render, text
 from ackinstall.profile import Controller, Profile
 from ackinstall.resource import Resource
 from ackinstall.resources.bucket import Bucket
-from ackinstall.resources.crds import SHARED, Crds, CustomResources
+from ackinstall.resources.crds import SHARED, Crds
+from ackinstall.resources.custom_resources import NAME as CUSTOM_RESOURCES
+from ackinstall.resources.custom_resources import CustomResources, Guarded, Released, Removed, Retained
 from ackinstall.resources.helm_release import ROLE_HASH, HelmRelease
-from ackinstall.resources.iam_role import IamRole
+from ackinstall.resources.iam_role import ExecutionRole, IamRole
 from ackinstall.resources.namespace import Namespace
 from ackinstall.resources.oidc_provider import OidcProvider
 from ackinstall.resources.receipt import NAME as RECEIPT
@@ -87,14 +90,54 @@ def build(profile: Profile, facts: Facts, *, delete_data: bool = False) -> list[
     return [namespace, receipt, *(replace(one, needs=(receipt.id, *one.needs)) for one in rest)]
 
 
-def guard(resources: list[Resource]) -> list[Resource]:
-    """Return a teardown's list: what must not be alive in the cluster, then all else, last made first."""
-    crds = [one for one in resources if isinstance(one, Crds)]
-    definitions = tuple(manifest for one in crds for manifest in one.manifests)
-    alive = CustomResources(
-        name="ack", definitions=definitions, needs=tuple(resource.id for resource in resources)
+WAYS: Mapping[str, type[CustomResources]] = {"refuse": Guarded, "delete": Removed, "retain": Retained}
+"""What a teardown does with custom resources that are alive."""
+
+
+def teardown(resources: list[Resource], facts: Facts, controllers: Controllers, way: str) -> list[Resource]:
+    """Return a teardown's list: the custom resources first, then all else, last made first.
+
+    `way` is one of WAYS. To retain what has no controller that could let it go is work for after the
+    releases: only then is it proven that no controller acts any more.
+    """
+    definitions = tuple(one for crds in resources if isinstance(crds, Crds) for one in crds.manifests)
+    services = {one["spec"]["group"].removesuffix(f".{SHARED}") for one in definitions} - {SHARED}
+    rescue = way == "retain" and bool(controllers.helpless(services))
+    if not rescue:
+        after = tuple(resource.id for resource in resources)
+        alive = WAYS[way](
+            name=CUSTOM_RESOURCES,
+            definitions=definitions,
+            controllers=controllers,
+            cluster=facts.cluster.name,
+            needs=after,
+        )
+        return [alive, *reversed(resources)]
+    releases = {one.id for one in resources if isinstance(one, HelmRelease)}
+    after = tuple(one.id for one in resources if one.id not in releases)
+    freed = Released(
+        name=CUSTOM_RESOURCES,
+        definitions=definitions,
+        controllers=controllers,
+        cluster=facts.cluster.name,
+        needs=after,
     )
-    return [alive, *reversed(resources)]
+    return [
+        freed,
+        *(
+            replace(one, needs=(*one.needs, freed.id)) if one.id in releases else one
+            for one in reversed(resources)
+        ),
+    ]
+
+
+def needed_by_releases(resources: list[Resource]) -> list[Resource]:
+    """Return the releases and all that they need: the part of an installation that makes controllers act."""
+    by_id = {one.id: one for one in resources}
+    wanted = {one.id for one in resources if isinstance(one, HelmRelease)}
+    while more := {need for key in wanted for need in by_id[key].needs} - wanted:
+        wanted |= more
+    return [one for one in resources if one.id in wanted]
 
 
 @dataclass(frozen=True)
@@ -153,13 +196,14 @@ class _Builder:
             for one in found.values()
         ]
 
-    def _execution_role(self) -> list[IamRole]:
+    def _execution_role(self) -> list[ExecutionRole]:
         role = self.profile.execution_role
         if role is None:
             return []
         return [
-            IamRole(
+            ExecutionRole(
                 name=self.names.execution_role,
+                arn=self.names.execution_role_arn,
                 path=role.path,
                 description="SageMaker jobs and endpoints, made by ackinstall",
                 owner=self.facts.owner,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ackinstall.report import Report
     from ackinstall.resource import Change
     from ackinstall.target import Choice, Doors, Target
+    from ackinstall.workloads import Workload
 
 
 class Output(StrEnum):
@@ -31,6 +32,14 @@ class Output(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+class Workloads(StrEnum):
+    """What `down` does with custom resources that are alive."""
+
+    REFUSE = "refuse"
+    DELETE = "delete"
+    RETAIN = "retain"
 
 
 class OutputsFormat(StrEnum):
@@ -65,6 +74,9 @@ Upgrade = Annotated[
     bool, typer.Option("--upgrade", help="Move charts to the newest version in the profile's range.")
 ]
 DeleteData = Annotated[bool, typer.Option("--delete-data", help="Delete the bucket's objects too.")]
+WorkloadsWay = Annotated[
+    Workloads, typer.Option("--workloads", help="What happens to custom resources that are alive.")
+]
 Workers = Annotated[
     int, typer.Option(help="How many objects are worked on side by side.", min=1, max=32, hidden=True)
 ]
@@ -147,6 +159,13 @@ def down(
     profile: ProfileName = "",
     set_: Settings = None,
     yes: Yes = False,
+    workloads: WorkloadsWay = Workloads.REFUSE,
+    retained_to: Annotated[
+        Path | None, typer.Option(help="Where `--workloads retain` lists what stays.", metavar="FILE")
+    ] = None,
+    repair_controller: Annotated[
+        bool, typer.Option("--repair-controller", help="Put the controllers back first, as `up` does.")
+    ] = False,
     delete_data: DeleteData = False,
     aws_profile: AwsProfile = None,
     kubeconfig: Kubeconfig = None,
@@ -156,19 +175,43 @@ def down(
     output: OutputAs = Output.TEXT,
 ) -> None:
     """Take back what `up` made, in the order that loses nothing; what is not ours stays."""
+    from ackinstall import workloads as alive_ones  # noqa: PLC0415
+
     choice = _choice(
-        cluster, region, profile, set_, aws_profile, kubeconfig, context, delete_data=delete_data
+        cluster,
+        region,
+        profile,
+        set_,
+        aws_profile,
+        kubeconfig,
+        context,
+        delete_data=delete_data,
+        workloads=workloads.value,
     )
-    with _reporting(output) as report, _opened(ctx, choice, present=False) as target:
-        options = _options(present=False, workers=workers, timeout=timeout)
-        changes = _plan(target, options)
-        report.plan(changes, _about(target))
-        _refuse(changes)
-        if _has_work(changes):
-            _may(changes, target)
-            _confirm(f"remove all this from the cluster '{cluster}'?", yes=yes, output=output)
-            _carry_out(changes, target, options, report)
-        _tell_left(target, options, report)
+    with _reporting(output) as report:
+        if repair_controller:
+            _repair(ctx, choice, _options(present=True, workers=workers, timeout=timeout), report)
+        with _opened(ctx, choice, present=False) as target:
+            options = _options(present=False, workers=workers, timeout=timeout)
+            changes = _plan(target, options)
+            report.plan(changes, _about(target))
+            alive = _tell_alive(target, report)
+            _refuse(changes)
+            if _has_work(changes):
+                _may(changes, target)
+                ends = workloads is Workloads.DELETE and alive_ones.dangerous(alive)
+                _confirm(
+                    f"remove all this from the cluster '{cluster}'?",
+                    yes=yes,
+                    output=output,
+                    typed=cluster if ends else "",
+                )
+                if workloads is Workloads.RETAIN:
+                    _tell_retained(alive, retained_to, report)
+                _carry_out(changes, target, options, report)
+                if workloads is Workloads.RETAIN:
+                    _prove_retained(alive, target)
+            _tell_left(target, options, report)
 
 
 @app.command()
@@ -182,6 +225,7 @@ def plan(
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 4 when changes are pending.")] = False,
     adopt: Adopt = False,
     upgrade: Upgrade = False,
+    workloads: WorkloadsWay = Workloads.REFUSE,
     delete_data: DeleteData = False,
     aws_profile: AwsProfile = None,
     kubeconfig: Kubeconfig = None,
@@ -199,10 +243,13 @@ def plan(
         context,
         upgrade=upgrade,
         delete_data=delete_data,
+        workloads=workloads.value,
     )
     with _reporting(output) as report, _opened(ctx, choice, present=not down) as target:
         changes = _plan(target, _options(present=not down, adopt=adopt))
         report.plan(changes, _about(target))
+        if down:
+            _tell_alive(target, report)
         _refuse(changes)
         if exit_code and _has_work(changes):
             raise typer.Exit(4)
@@ -334,6 +381,7 @@ def _choice(
     *,
     upgrade: bool = False,
     delete_data: bool = False,
+    workloads: str = "refuse",
 ) -> "Choice":
     from ackinstall.target import Choice  # noqa: PLC0415
 
@@ -347,6 +395,7 @@ def _choice(
         context=context,
         upgrade=upgrade,
         delete_data=delete_data,
+        workloads=workloads,
     )
 
 
@@ -433,11 +482,16 @@ def _may(changes: "Sequence[Change]", target: "Target") -> None:
     preflight.require(target.clients.kube, rights, hint)
 
 
-def _confirm(question: str, *, yes: bool, output: Output) -> None:
+def _confirm(question: str, *, yes: bool, output: Output, typed: str = "") -> None:
+    """Ask; where `typed` is given, for that very word, because something that works would end."""
     if yes:
         return
     if output is Output.JSON or not sys.stdin.isatty():
         raise UsageError("not-confirmed", "nobody can be asked here", "add `--yes`")
+    if typed:
+        if typer.prompt(f"this ends what is at work; type '{typed}' to go on", err=True) != typed:
+            raise Interrupted
+        return
     if not typer.confirm(question, err=True):
         raise Interrupted
 
@@ -488,6 +542,59 @@ def _tell_installed(target: "Target", report: "Report") -> None:
         f'  go on:     eval "$(ackinstall outputs --cluster {name})"',
         f"  take back: ackinstall down --cluster {name}",
     )
+
+
+def _tell_alive(target: "Target", report: "Report") -> "list[Workload]":
+    """Show the custom resources that are alive, and what their removal means; return them."""
+    from ackinstall import workloads  # noqa: PLC0415
+    from ackinstall.resources.custom_resources import CustomResources  # noqa: PLC0415
+
+    (guard,) = (one for one in target.resources if isinstance(one, CustomResources))
+    alive = guard.alive(target.clients)
+    for one in alive:
+        report.event("workload", **workloads.data(one))
+    if alive:
+        report.say("", "alive in the cluster, with what a removal means in AWS:", "")
+        report.say(*(f"  {line}" for line in workloads.lines(alive)), "")
+    return alive
+
+
+def _repair(ctx: typer.Context, choice: "Choice", options: "Options", report: "Report") -> None:
+    """Put back what the controllers need to do their work on a teardown."""
+    from ackinstall import catalog, engine  # noqa: PLC0415
+
+    with _opened(ctx, choice, present=True) as target:
+        changes = engine.plan(catalog.needed_by_releases(target.resources), target.clients, options)
+        report.plan(changes, _about(target))
+        _refuse(changes)
+        if _has_work(changes):
+            _may(changes, target)
+            _carry_out(changes, target, options, report)
+
+
+def _tell_retained(alive: "Sequence[Workload]", retained_to: Path | None, report: "Report") -> None:
+    """Write what will stay in AWS before anything is let go."""
+    from ackinstall import documents, retained  # noqa: PLC0415
+
+    manifests = [retained.adoption(one) for one in alive]
+    if retained_to:
+        documents.write({retained_to.name: documents.manifests(manifests)}, retained_to.parent)
+    for one, manifest in zip(alive, manifests, strict=True):
+        report.event("retained", arn=one.arn, kind=one.ref.kind, manifest=manifest)
+    if alive:
+        report.say("these stay in AWS; apply the manifests to give them to a controller again:", "")
+        report.say(*(f"  {one.ref.kind} {one.arn or '(nothing in AWS yet)'}" for one in alive), "")
+        report.say(documents.manifests(manifests))
+
+
+def _prove_retained(kept: "Sequence[Workload]", target: "Target") -> None:
+    """Raise AckinstallError when something that was to stay in AWS is not there."""
+    from ackinstall import retained  # noqa: PLC0415
+
+    lost = retained.lost(target.clients.aws, kept)
+    if lost:
+        names = ", ".join(f"'{one.arn}'" for one in lost)
+        raise AckinstallError("not-retained", f"AWS does not know {names} any more", "look in AWS")
 
 
 def _tell_left(target: "Target", options: "Options", report: "Report") -> None:

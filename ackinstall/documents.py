@@ -1,7 +1,7 @@
 """What `up` would send, as files: for reading, for reviewing, for doing the whole thing by hand."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ import yaml
 
 from ackinstall import catalog, policies
 from ackinstall.errors import UsageError
+from ackinstall.kube import Manifest
 from ackinstall.resources.bucket import Bucket
 from ackinstall.resources.crds import Crds, marked
 from ackinstall.resources.helm_release import HelmRelease
@@ -81,6 +82,11 @@ def write(documents: Files, folder: Path) -> list[str]:
             "name another folder with `--to DIR`",
         ) from error
     return [str(folder / name) for name in documents]
+
+
+def manifests(objects: Sequence[Manifest]) -> str:
+    """Return Kubernetes objects as one YAML text that `kubectl apply -f` takes."""
+    return yaml.safe_dump_all([dict(one) for one in objects], sort_keys=False)
 
 
 def printed(documents: Files) -> list[str]:

@@ -51,6 +51,9 @@ class Kube(Protocol):
     def apply(self, manifest: Manifest, *, force: bool = False) -> None:
         """Apply on the server side; `force` takes fields over from other field managers."""
 
+    def merge(self, ref: Ref, patch: Manifest) -> None:
+        """Apply a JSON merge patch; with a resourceVersion in it, only to that version."""
+
     def delete(self, ref: Ref) -> None:
         """Delete the object, its dependents in the background; one that is gone is no error."""
 
@@ -172,6 +175,18 @@ class ApiServer:
             ref.name,
             ref.namespace or None,
             force_conflicts=force,
+            field_manager=FIELD_MANAGER,
+            **_PLAIN,
+        )
+
+    def merge(self, ref: Ref, patch: Manifest) -> None:
+        """See Kube."""
+        self._open().patch(
+            self._known(ref),
+            dict(patch),
+            ref.name,
+            ref.namespace or None,
+            content_type="application/merge-patch+json",
             field_manager=FIELD_MANAGER,
             **_PLAIN,
         )

@@ -42,7 +42,7 @@ class Seen:
     `ours`: it carries our mark. `users`: the clusters that its mark names, for objects that clusters share.
     `busy`: why it cannot be changed right now. `unready`: why it cannot be used yet although it is as wanted.
     `broken`: why only making it anew helps. `locked`: why a change or a removal needs a person.
-    `keep`: what a removal would lose.
+    `keep`: what a removal would lose. `stage`: what comes next of a removal in several steps.
     """
 
     state: State
@@ -53,6 +53,7 @@ class Seen:
     broken: str = ""
     locked: str = ""
     keep: str = ""
+    stage: str = ""
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ def _decide_absent(resource: Resource, seen: Seen) -> Change:
         return Change(Kind.REFUSE, resource, reason=seen.locked)
     if seen.busy:
         return Change(Kind.WAIT, resource, reason=seen.busy)
-    return Change(Kind.DELETE, resource)
+    return Change(Kind.DELETE, resource, reason=seen.stage)
 
 
 def compare(wanted: Any, seen: Any, path: str = "") -> tuple[Difference, ...]:  # noqa: ANN401 (JSON-like)

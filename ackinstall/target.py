@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ackinstall import catalog, facts, mistakes, preflight, profile
+from ackinstall import catalog, controllers, facts, mistakes, preflight, profile
 from ackinstall.clients import Access, Aws, Clients, Session, open_worlds
 from ackinstall.errors import AckinstallError, UsageError
 from ackinstall.facts import Facts
@@ -37,6 +37,7 @@ class Choice:
     context: str | None = None
     upgrade: bool = False
     delete_data: bool = False
+    workloads: str = "refuse"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,9 @@ def opened(choice: Choice, doors: Doors, *, present: bool) -> Iterator[Target]:
             profile=chosen,
             facts=known,
             clients=clients,
-            resources=resources if present else catalog.guard(resources),
+            resources=resources
+            if present
+            else catalog.teardown(resources, known, controllers.read(clients.kube), choice.workloads),
         )
 
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ackinstall.errors import Refused
 from ackinstall.kube import MANAGED, Manifest, Ref, is_ours, project
 from ackinstall.resource import Change, Resource, Seen, State
+from ackinstall.workloads import ACK
 
 if TYPE_CHECKING:
     from ackinstall.clients import Clients
 
 API = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
-ACK = ".services.k8s.aws"
-"""How the API groups of all ACK controllers end."""
 SHARED = "services.k8s.aws"
 """The API group of the kinds that all ACK controllers share."""
 
@@ -98,59 +97,6 @@ class Crds(Resource):
             list(pool.map(lambda manifest: clients.kube.apply(marked(manifest), force=force), manifests))
 
 
-@dataclass(frozen=True, kw_only=True)
-class CustomResources(Resource):
-    """The custom resources of the kinds that `definitions` define: a guard, which no teardown passes while
-    one is alive, because each of them stands for an object in AWS.
-    """
-
-    kind: ClassVar[str] = "custom-resources"
-    advice: ClassVar[str] = (
-        "delete them with `kubectl delete`, which lets the controllers remove what they stand for in AWS; "
-        "then run the same command again"
-    )
-
-    definitions: tuple[Manifest, ...]
-
-    def desired(self) -> State:
-        """See Resource. An installation makes none and minds none."""
-        return {}
-
-    def observe(self, clients: "Clients") -> Seen | None:
-        """See Resource."""
-        with ThreadPoolExecutor(8) as pool:
-            found = pool.map(lambda definition: clients.kube.list(*served(definition)), self.definitions)
-            alive = [one for listed in found for one in listed]
-        if not alive:
-            return None
-        return Seen(state={}, ours=True, locked=summary(alive))
-
-    def create(self, clients: "Clients") -> None:
-        """See Resource. Users make them."""
-
-    def update(self, clients: "Clients", change: Change) -> None:
-        """See Resource. Users change them."""
-
-    def delete(self, clients: "Clients") -> None:
-        """See Resource. They are never deleted unasked."""
-
-
-def summary(alive: Iterable[Manifest]) -> str:
-    """Return what is alive, a line for every kind and namespace: `Endpoint.sagemaker in 'prod': a, b`."""
-    places: dict[tuple[str, str], list[str]] = {}
-    for one in alive:
-        group = one["apiVersion"].split("/")[0].removesuffix(ACK)
-        metadata = one["metadata"]
-        places.setdefault((f"{one['kind']}.{group}", metadata.get("namespace", "")), []).append(
-            metadata["name"]
-        )
-    total = sum(len(names) for names in places.values())
-    lines = [
-        f"{kind} in '{namespace}': {_some(names)}" for (kind, namespace), names in sorted(places.items())
-    ]
-    return f"{total} custom resources are alive: " + "; ".join(lines)
-
-
 def served(definition: Manifest) -> tuple[str, str]:
     """Return apiVersion and kind under which the objects of a definition are stored."""
     spec = definition["spec"]
@@ -173,11 +119,6 @@ def marked(manifest: Manifest) -> Manifest:
         "metadata": own,
         "spec": manifest["spec"],
     }
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in sorted(names)[:5])
-    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 (a line's worth)
 
 
 def _dropped(wanted: Manifest, live: Manifest) -> str:

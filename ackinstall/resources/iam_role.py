@@ -1,5 +1,6 @@
 """An IAM role: trust policy, managed and inline policies, permissions boundary and tags, as one object."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -132,6 +133,26 @@ class IamRole(Resource):
             iam.untag_role(RoleName=self.name, TagKeys=[PREFIX + self.owner])
         elif change.reason == TAKEN_OVER or change.paths & {USERS, "tags"}:
             iam.tag_role(RoleName=self.name, Tags=pairs(marked(self.owner, self.tags)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionRole(IamRole):
+    """The role that SageMaker assumes for models: it is kept while a model of the account names it, because
+    an endpoint cannot be made anew or scaled without the role of its models.
+    """
+
+    arn: str
+
+    def loses(self, clients: "Clients") -> str:
+        """See Resource."""
+        sagemaker = clients.aws.client("sagemaker")
+        pages = sagemaker.get_paginator("list_models").paginate()
+        names = [model["ModelName"] for page in pages for model in page["Models"]]
+        with ThreadPoolExecutor(8) as pool:
+            found = pool.map(lambda name: sagemaker.describe_model(ModelName=name), names)
+            using = [one["ModelName"] for one in found if one.get("ExecutionRoleArn") == self.arn]
+        more = f" and {len(using) - 3} more" if len(using) > 3 else ""  # noqa: PLR2004 (a line's worth)
+        return f"SageMaker models use it: {', '.join(using[:3])}{more}" if using else ""
 
 
 class _principals_may_lag:  # noqa: N801 (reads as a statement)

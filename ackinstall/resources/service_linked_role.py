@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ackinstall.clients import Clients
 
 DESCRIPTION = "Made by ackinstall"
+SAGEMAKER_SCALING = "sagemaker.application-autoscaling.amazonaws.com"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,14 @@ class ServiceLinkedRole(Resource):
             if is_absent(error):
                 raise Retry("the service-linked role went while it was looked at") from error
             raise
+
+    def loses(self, clients: "Clients") -> str:
+        """See Resource. What other regions use AWS itself keeps."""
+        if self.service != SAGEMAKER_SCALING:
+            return ""
+        scaling = clients.aws.client("application-autoscaling")
+        targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+        return f"it scales {targets[0]['ResourceId']}" if targets else ""
 
     def create(self, clients: "Clients") -> None:
         """See Resource."""

@@ -13,9 +13,10 @@ from ackinstall.kube import Ref, ref_of
 from ackinstall.policies import text
 from ackinstall.resource import Resource
 from ackinstall.resources.bucket import Bucket
-from ackinstall.resources.crds import Crds, CustomResources
+from ackinstall.resources.crds import Crds
+from ackinstall.resources.custom_resources import Guarded, Released, Removed, Retained
 from ackinstall.resources.helm_release import HelmRelease
-from ackinstall.resources.iam_role import IamRole
+from ackinstall.resources.iam_role import ExecutionRole, IamRole
 from ackinstall.resources.marks import marked, pairs
 from ackinstall.resources.namespace import Namespace
 from ackinstall.resources.oidc_provider import OidcProvider
@@ -93,7 +94,18 @@ ROLE = IamRole(
     boundary=f"{POLICY}PowerUserAccess",
     tags=TEAM,
 )
-SHARED_ROLE = replace(ROLE, name="ack-sagemaker-execution-role", user=OWNER)
+SHARED_ROLE = ExecutionRole(
+    name="ack-sagemaker-execution-role",
+    arn="arn:aws:iam::123456789012:role/ack-sagemaker-execution-role",
+    owner=OWNER,
+    user=OWNER,
+    description="A role",
+    trust=ROLE.trust,
+    managed=ROLE.managed,
+    inline=ROLE.inline,
+    boundary=ROLE.boundary,
+    tags=TEAM,
+)
 
 
 def _role_of_others(role: IamRole, action: str | None = None) -> Deed:
@@ -340,9 +352,26 @@ CRDS_CASE = Case(
 )
 
 GUARD_CASE = Case(
-    resource=CustomResources(name="ack", definitions=CRDS.manifests),
+    resource=Guarded(name="ack", definitions=CRDS.manifests),
     prepare=_first(CRDS),
     exempt={Property.LIFE: "a guard: users make and remove custom resources (test_guard.py)"},
+)
+
+GONE = "users make custom resources; the installer only takes them back (test_custom_resources.py)"
+REMOVED_CASE = Case(
+    resource=Removed(name="ack", definitions=CRDS.manifests),
+    prepare=_first(CRDS),
+    exempt={Property.LIFE: GONE},
+)
+RETAINED_CASE = Case(
+    resource=Retained(name="ack", definitions=CRDS.manifests),
+    prepare=_first(CRDS),
+    exempt={Property.LIFE: GONE},
+)
+RELEASED_CASE = Case(
+    resource=Released(name="ack", definitions=CRDS.manifests, cluster="demo"),
+    prepare=_first(CRDS),
+    exempt={Property.LIFE: GONE},
 )
 
 # --- release
@@ -403,5 +432,8 @@ CASES: dict[str, Case] = {
     "service-account": SERVICE_ACCOUNT_CASE,
     "crds": CRDS_CASE,
     "custom-resources": GUARD_CASE,
+    "custom-resources removed": REMOVED_CASE,
+    "custom-resources retained": RETAINED_CASE,
+    "custom-resources released": RELEASED_CASE,
     "helm-release": RELEASE_CASE,
 }

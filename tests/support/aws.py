@@ -18,12 +18,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 from moto.core.request import Request
+from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.eks.responses import EKSResponse
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy
 from moto.iam.responses import IamResponse
 from moto.s3.models import s3_backends
 from moto.s3.responses import S3Response
+from moto.sagemaker.responses import SageMakerResponse
 from moto.sts.responses import TokenResponse
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response
@@ -51,7 +53,7 @@ _ENVIRONMENT = {
 }
 _STORES = ("iam", "s3", "sts")
 _TARGET = re.compile(rb"\b(?:RoleName|PolicyName)=([^&]*)")
-_SERVICES = ("eks", "iam", "s3", "sts")
+_SERVICES = ("application-autoscaling", "eks", "iam", "s3", "sagemaker", "sts")
 _READS = ("Get", "List", "Describe", "Head", "AssumeRole")
 
 
@@ -224,7 +226,16 @@ def _responder(request: Request) -> Any:  # noqa: ANN401 (moto's)
     if service == "s3":
         is_bucket = "/" not in request.path.strip("/")
         return S3Response.ambiguous_dispatch if is_bucket else S3Response.key_dispatch
-    return {"eks": EKSResponse, "iam": IamResponse, "sts": TokenResponse}[service].dispatch
+    return _RESPONSES[service].dispatch
+
+
+_RESPONSES = {
+    "application-autoscaling": ApplicationAutoScalingResponse,
+    "eks": EKSResponse,
+    "iam": IamResponse,
+    "sagemaker": SageMakerResponse,
+    "sts": TokenResponse,
+}
 
 
 class _PromptServiceLinkedRoles(ServiceLinkedRoles):

@@ -145,6 +145,14 @@ class Cluster:
             self._owned[ref].setdefault(manager, set()).update(touched)
             self._replace(ref, live, changed)
 
+    def merge(self, ref: Ref, patch: Manifest) -> None:
+        """Apply a JSON merge patch (RFC 7386); 409 when it names another version than the live one."""
+        with self.lock:
+            live = self._objects.get(ref)
+            if live is not None:
+                self._check_version({"metadata": patch.get("metadata", {})}, live)
+            self.change(ref, lambda found: _merge(found, patch), "ackinstall/Update")
+
     def delete(self, ref: Ref) -> None:
         """Delete the object, 404 when there is none; it goes once its finalizers and contents are gone."""
         with self.lock:
@@ -183,10 +191,27 @@ class Cluster:
             told = {"type": "NamespaceContentRemaining", "status": "True", "message": message}
             live.setdefault("status", {})["conditions"] = [told]
             return False
+        self._let_go(ref, live)
         if live["metadata"].get("finalizers"):
             return False
         del self._objects[ref], self._owned[ref]
         return True
+
+    def _let_go(self, ref: Ref, live: Object) -> None:
+        """Do what an ACK controller does about an object that is deleted: take its finalizers off."""
+        group = ref.api_version.split("/")[0]
+        if group.endswith(".services.k8s.aws") and self._has_controller(group.split(".")[0]):
+            finalizers = live["metadata"].get("finalizers", ())
+            kept = [one for one in finalizers if not one.startswith(f"finalizers.{group}/")]
+            live["metadata"]["finalizers"] = kept
+
+    def _has_controller(self, service: str) -> bool:
+        return any(
+            f"/{service}-controller" in container["image"]
+            for ref, found in self._objects.items()
+            if ref[:2] == DEPLOYMENT and found.get("status", {}).get("availableReplicas")
+            for container in found["spec"]["template"]["spec"]["containers"]
+        )
 
     def _contents(self, ref: Ref, live: Object) -> Refs:
         """Return what goes with an object: a namespace's content, a definition's objects, owned pods."""
@@ -308,6 +333,16 @@ class Cluster:
         expected = manifest["metadata"].get("resourceVersion")
         if expected and expected != live["metadata"]["resourceVersion"]:
             raise ApiError(409, "Conflict", "the object has been modified; please apply your changes to it")
+
+
+def _merge(into: Object, patch: Manifest) -> None:
+    for key, value in patch.items():
+        if value is None:
+            into.pop(key, None)
+        elif isinstance(value, dict):
+            _merge(into.setdefault(key, {}), value)
+        elif key != "resourceVersion":
+            into[key] = value
 
 
 def _check_stored_versions(ref: Ref, changed: Object) -> None:

@@ -43,6 +43,12 @@ class FakeKube:
         manager = f"{FIELD_MANAGER}/Apply"
         self._write("apply", manifest, lambda: self.cluster.apply(manifest, manager, force=force))
 
+    def merge(self, ref: Ref, patch: Manifest) -> None:
+        """See Kube."""
+        what = {"apiVersion": ref.api_version, "kind": ref.kind}
+        metadata = {"name": ref.name, "namespace": ref.namespace}
+        self._write("merge", {**what, "metadata": metadata}, lambda: self.cluster.merge(ref, patch))
+
     def delete(self, ref: Ref) -> None:
         """See Kube."""
 

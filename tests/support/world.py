@@ -9,8 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ackinstall import catalog, engine, facts, profile
+from ackinstall import catalog, controllers, engine, facts, profile
 from ackinstall.clients import Clients
+from ackinstall.controllers import Controllers
 from ackinstall.engine import Options, Progress, Status
 from ackinstall.facts import Chart, Facts
 from ackinstall.kube import MANAGED, Manifest
@@ -127,17 +128,19 @@ class World:
         workers: int = 1,
         delete_data: bool = False,
         timeout: float | None = None,
+        way: str = "refuse",
     ) -> Outcome:
         """Run `down`, which knows of the charts only what is in the cluster (see `up`)."""
         options = Options(present=False, workers=workers, timeout=timeout, stop=Hurry())
-        return self._run(self.to_remove(delete_data=delete_data), options, strike)
+        return self._run(self.to_remove(delete_data=delete_data, way=way), options, strike)
 
-    def to_remove(self, *, delete_data: bool = False) -> list[Resource]:
-        """Return what `down` looks at."""
+    def to_remove(self, *, delete_data: bool = False, way: str = "refuse") -> list[Resource]:
+        """Return what `down` looks at; `way` is what happens to custom resources that are alive."""
         self.faults.begin()
         found = facts.installed_charts(_default().controllers, self.opened())
         definitions = {service: [_lasting(one) for one in chart.crds] for service, chart in found.items()}
-        return list(_removal(self.name, json.dumps(definitions), delete_data=delete_data))
+        acting = controllers.read(self.opened().kube)
+        return list(_removal(self.name, json.dumps(definitions), acting, way, delete_data=delete_data))
 
     def plan(
         self, resources: Sequence[Resource] | None = None, *, present: bool = True, adopt: bool = False
@@ -253,13 +256,15 @@ def _catalog(cluster: str, folders: tuple[Path, ...]) -> tuple[Resource, ...]:
 
 
 @cache
-def _removal(cluster: str, definitions: str, *, delete_data: bool) -> tuple[Resource, ...]:
+def _removal(
+    cluster: str, definitions: str, acting: Controllers, way: str, *, delete_data: bool
+) -> tuple[Resource, ...]:
     found = {
         service: Chart(label="", version="", digest="", folder=Path(), values={}, schema={}, crds=tuple(crds))
         for service, crds in json.loads(definitions).items()
     }
     built = catalog.build(_default(), _facts(cluster, found), delete_data=delete_data)
-    return tuple(catalog.guard(built))
+    return tuple(catalog.teardown(built, _facts(cluster, found), acting, way))
 
 
 def _lasting(live: Manifest) -> Manifest:

@@ -8,10 +8,11 @@ import pytest
 from support.world import World
 
 from ackinstall import catalog, profile
+from ackinstall.controllers import Controllers
 from ackinstall.errors import UsageError
 from ackinstall.facts import Facts
 from ackinstall.resources.bucket import Bucket
-from ackinstall.resources.crds import CustomResources
+from ackinstall.resources.custom_resources import CustomResources
 from ackinstall.resources.iam_role import IamRole
 from ackinstall.resources.oidc_provider import OidcProvider
 from ackinstall.resources.receipt import Receipt
@@ -50,7 +51,7 @@ def test_pods_come_last(facts: Facts) -> None:
 def test_a_teardown_begins_with_the_guard(facts: Facts) -> None:
     """What must not be alive comes first, what was made last comes next."""
     resources = catalog.build(profile.load("default"), facts)
-    guarded = catalog.guard(resources)
+    guarded = catalog.teardown(resources, facts, Controllers(), "refuse")
     assert isinstance(guarded[0], CustomResources)
     assert set(guarded[0].needs) == {one.id for one in resources}
     assert guarded[1:] == resources[::-1]
