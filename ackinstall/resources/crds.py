@@ -3,7 +3,7 @@ from other controllers. Helm itself installs a chart's crds/ once and never agai
 https://helm.sh/docs/chart_best_practices/custom_resource_definitions/
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -49,7 +49,7 @@ class Crds(Resource):
             },
             ours=all(is_ours(one) for one in found.values()),
             busy=_first(_ending(one) for one in found.values()),
-            unready=_first(_unready(one) for one in found.values()),
+            unready=_unready(found.values()),
             locked=_first(
                 _dropped(manifest, found[_name(manifest)])
                 for manifest in self.manifests
@@ -136,11 +136,14 @@ def _ending(live: Manifest) -> str:
     return f"'{_name(live)}' is being deleted and waits for its custom resources" if is_ending else ""
 
 
-def _unready(live: Manifest) -> str:
-    conditions: Mapping[str, str] = {
-        one["type"]: one["status"] for one in live.get("status", {}).get("conditions") or ()
-    }
-    return "" if conditions.get("Established") == "True" else f"'{_name(live)}' is not established yet"
+def _unready(live: Collection[Manifest]) -> str:
+    waited = sorted(_name(one) for one in live if not _is_established(one))
+    return f"{len(waited)} of {len(live)} are not established yet, '{waited[0]}' first" if waited else ""
+
+
+def _is_established(live: Manifest) -> bool:
+    conditions = live.get("status", {}).get("conditions") or ()
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 
 
 def _first(texts: Iterable[str]) -> str:
