@@ -84,6 +84,11 @@ class Change:
         """The top-level keys that differ."""
         return frozenset(difference.key for difference in self.differences)
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether our cluster's mark is to be taken away from an object that stays for others."""
+        return any(one.path == USERS and self.resource.user not in one.wanted for one in self.differences)
+
 
 TAKEN_OVER = "taken over"
 """The reason of a change that makes an object ours that was not."""

@@ -152,8 +152,7 @@ class Bucket(Resource):
         if not (change.reason == TAKEN_OVER or change.paths & {USERS, "tags"}):
             return
         found = mapping(s3.ask("get_bucket_tagging").get("TagSet", ()))
-        leaving = [d for d in change.differences if d.path == USERS and self.user not in d.wanted]
-        if leaving:
+        if change.is_leaving:
             tags: Mapping[str, str] = {key: one for key, one in found.items() if key != PREFIX + self.owner}
         else:
             tags = {**found, **marked(self.owner, self.tags)}

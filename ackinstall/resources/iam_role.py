@@ -128,8 +128,7 @@ class IamRole(Resource):
             iam.delete_role_permissions_boundary(RoleName=self.name)
 
     def _tag(self, iam: Any, change: Change) -> None:  # noqa: ANN401 (boto3's)
-        leaving = [d for d in change.differences if d.path == USERS and self.user not in d.wanted]
-        if leaving:
+        if change.is_leaving:
             iam.untag_role(RoleName=self.name, TagKeys=[PREFIX + self.owner])
         elif change.reason == TAKEN_OVER or change.paths & {USERS, "tags"}:
             iam.tag_role(RoleName=self.name, Tags=pairs(marked(self.owner, self.tags)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import tenacity
 
 from ackinstall.errors import Kept, Retry, aws_code, is_absent
-from ackinstall.resource import USERS, Change, Resource, Seen, State
+from ackinstall.resource import Change, Resource, Seen, State
 from ackinstall.resources.marks import PREFIX, is_ours, marked, pairs, users
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ class ServiceLinkedRole(Resource):
 
     def update(self, clients: "Clients", change: Change) -> None:
         """See Resource."""
-        leaving = [d for d in change.differences if d.path == USERS and self.user not in d.wanted]
-        if leaving:
+        if change.is_leaving:
             self._iam(clients).untag_role(RoleName=self.name, TagKeys=[PREFIX + self.owner])
         else:
             self._iam(clients).tag_role(RoleName=self.name, Tags=pairs(marked(self.owner, {})))
