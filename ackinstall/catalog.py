@@ -94,41 +94,33 @@ WAYS: Mapping[str, type[CustomResources]] = {"refuse": Guarded, "delete": Remove
 """What a teardown does with custom resources that are alive."""
 
 
-def teardown(resources: list[Resource], facts: Facts, controllers: Controllers, way: str) -> list[Resource]:
-    """Return a teardown's list: the custom resources first, then all else, last made first.
+def teardown(
+    made: list[Resource], others: list[Resource], facts: Facts, controllers: Controllers, way: str
+) -> list[Resource]:
+    """Return a teardown's list: the custom resources first, then all that was made, last made first, then
+    what `others` there is beside it that carries our mark.
 
     `way` is one of WAYS. To retain what has no controller that could let it go is work for after the
     releases: only then is it proven that no controller acts any more.
     """
-    definitions = tuple(one for crds in resources if isinstance(crds, Crds) for one in crds.manifests)
+    known = {one.id for one in made}
+    beside = [one for one in others if one.id not in known]
+    definitions = tuple(one for crds in made if isinstance(crds, Crds) for one in crds.manifests)
     services = {one["spec"]["group"].removesuffix(f".{SHARED}") for one in definitions} - {SHARED}
-    rescue = way == "retain" and bool(controllers.helpless(services))
-    if not rescue:
-        after = tuple(resource.id for resource in resources)
-        alive = WAYS[way](
-            name=CUSTOM_RESOURCES,
-            definitions=definitions,
-            controllers=controllers,
-            cluster=facts.cluster.name,
-            needs=after,
-        )
-        return [alive, *reversed(resources)]
-    releases = {one.id for one in resources if isinstance(one, HelmRelease)}
-    after = tuple(one.id for one in resources if one.id not in releases)
-    freed = Released(
+    is_rescue = way == "retain" and bool(controllers.helpless(services))
+    releases = {one.id for one in made if isinstance(one, HelmRelease)}
+    before = releases if is_rescue else frozenset()
+    alive = (Released if is_rescue else WAYS[way])(
         name=CUSTOM_RESOURCES,
         definitions=definitions,
         controllers=controllers,
         cluster=facts.cluster.name,
-        needs=after,
+        needs=tuple(one.id for one in (*made, *beside) if one.id not in before),
     )
-    return [
-        freed,
-        *(
-            replace(one, needs=(*one.needs, freed.id)) if one.id in releases else one
-            for one in reversed(resources)
-        ),
-    ]
+    # A controller may work with what others made: that goes after the releases.
+    after = tuple(one.id for one in beside) + ((alive.id,) if is_rescue else ())
+    kept = (replace(one, needs=(*one.needs, *after)) if one.id in releases else one for one in reversed(made))
+    return [alive, *kept, *beside]
 
 
 def needed_by_releases(resources: list[Resource]) -> list[Resource]:

@@ -1,16 +1,14 @@
 """The commands: they parse, confirm and pick exit codes; what happens is decided in the engine.
 
-`up` is the whole story: open the target, plan, show, confirm, lock, run, sum up. The other commands are the
-same list of resources, seen another way. Imports that cost time stand in the functions that need them.
+`up` is the whole story: open the target, plan, show, confirm, run, sum up. The other commands are the same
+list of resources, seen another way. Imports that cost time stand in the functions that need them.
 """
 
 import os
-import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,68 +16,37 @@ import typer
 
 from ackinstall import __version__
 from ackinstall.errors import AckinstallError, Interrupted, UsageError
+from ackinstall.options import (
+    Adopt,
+    AwsProfile,
+    ClusterName,
+    Context,
+    DeleteData,
+    Kubeconfig,
+    Output,
+    OutputAs,
+    OutputsFormat,
+    ProfileName,
+    Region,
+    RepairController,
+    RetainedTo,
+    Settings,
+    Timeout,
+    Upgrade,
+    Wait,
+    Workers,
+    Workloads,
+    WorkloadsWay,
+    Yes,
+)
 
 if TYPE_CHECKING:
-    from ackinstall.engine import Options
+    from ackinstall.engine import Options, Progress
+    from ackinstall.execution import Execution
     from ackinstall.report import Report
     from ackinstall.resource import Change
-    from ackinstall.target import Choice, Doors, Target
-    from ackinstall.workloads import Workload
+    from ackinstall.target import Choice, Doors
 
-
-class Output(StrEnum):
-    """How a command answers."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-class Workloads(StrEnum):
-    """What `down` does with custom resources that are alive."""
-
-    REFUSE = "refuse"
-    DELETE = "delete"
-    RETAIN = "retain"
-
-
-class OutputsFormat(StrEnum):
-    """How `outputs` writes."""
-
-    ENV = "env"
-    JSON = "json"
-
-
-ClusterName = Annotated[str, typer.Option("--cluster", help="The EKS cluster's name.", metavar="NAME")]
-Region = Annotated[str | None, typer.Option(help="The cluster's region; default: the AWS configuration's.")]
-ProfileName = Annotated[
-    str,
-    typer.Option(
-        "--profile", help="What to install: a shipped profile's name, or a file.", metavar="NAME|FILE"
-    ),
-]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="Put a value over the profile's.", metavar="KEY=VALUE")
-]
-AwsProfile = Annotated[str | None, typer.Option(help="The AWS profile with the credentials.", metavar="NAME")]
-Kubeconfig = Annotated[
-    str | None,
-    typer.Option(help="Reach the cluster by this kubeconfig; default: by what EKS says.", metavar="FILE"),
-]
-Context = Annotated[str | None, typer.Option(help="The kubeconfig's context.", metavar="NAME")]
-OutputAs = Annotated[Output, typer.Option("--output", help="Text, or a stream of JSON lines.")]
-Timeout = Annotated[float | None, typer.Option(help="The longest wait for one object, in seconds.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-Adopt = Annotated[bool, typer.Option("--adopt", help="Take over what exists, is not ours and differs.")]
-Upgrade = Annotated[
-    bool, typer.Option("--upgrade", help="Move charts to the newest version in the profile's range.")
-]
-DeleteData = Annotated[bool, typer.Option("--delete-data", help="Delete the bucket's objects too.")]
-WorkloadsWay = Annotated[
-    Workloads, typer.Option("--workloads", help="What happens to custom resources that are alive.")
-]
-Workers = Annotated[
-    int, typer.Option(help="How many objects are worked on side by side.", min=1, max=32, hidden=True)
-]
 
 app = typer.Typer(
     name="ackinstall",
@@ -126,7 +93,7 @@ def up(
     cluster: ClusterName,
     region: Region = None,
     profile: ProfileName = "",
-    set_: Settings = None,
+    settings: Settings = None,
     yes: Yes = False,
     adopt: Adopt = False,
     upgrade: Upgrade = False,
@@ -138,17 +105,16 @@ def up(
     output: OutputAs = Output.TEXT,
 ) -> None:
     """Install everything that is missing and mend what differs; a second run changes nothing."""
-    choice = _choice(cluster, region, profile, set_, aws_profile, kubeconfig, context, upgrade=upgrade)
-    with _reporting(output) as report, _opened(ctx, choice, present=True) as target:
-        options = _options(present=True, adopt=adopt, workers=workers, timeout=timeout)
-        changes = _plan(target, options)
-        report.plan(changes, _about(target))
-        _refuse(changes)
+    from ackinstall import installation  # noqa: PLC0415
+
+    with _executing(ctx, present=True) as run:
+        changes = run.plan()
+        run.show(changes)
+        run.allow(changes)
         if _has_work(changes):
-            _may(changes, target)
-            _confirm(f"install on the cluster '{cluster}'?", yes=yes, output=output)
-            _carry_out(changes, target, options, report)
-        _tell_installed(target, report)
+            _confirm(f"install on the cluster '{cluster}'?", ctx)
+            run.carry_out(changes)
+        installation.tell(run.target, run.report)
 
 
 @app.command()
@@ -157,15 +123,11 @@ def down(
     cluster: ClusterName,
     region: Region = None,
     profile: ProfileName = "",
-    set_: Settings = None,
+    settings: Settings = None,
     yes: Yes = False,
     workloads: WorkloadsWay = Workloads.REFUSE,
-    retained_to: Annotated[
-        Path | None, typer.Option(help="Where `--workloads retain` lists what stays.", metavar="FILE")
-    ] = None,
-    repair_controller: Annotated[
-        bool, typer.Option("--repair-controller", help="Put the controllers back first, as `up` does.")
-    ] = False,
+    retained_to: RetainedTo = None,
+    repair_controller: RepairController = False,
     delete_data: DeleteData = False,
     aws_profile: AwsProfile = None,
     kubeconfig: Kubeconfig = None,
@@ -175,43 +137,26 @@ def down(
     output: OutputAs = Output.TEXT,
 ) -> None:
     """Take back what `up` made, in the order that loses nothing; what is not ours stays."""
-    from ackinstall import workloads as alive_ones  # noqa: PLC0415
+    from ackinstall import teardown  # noqa: PLC0415
 
-    choice = _choice(
-        cluster,
-        region,
-        profile,
-        set_,
-        aws_profile,
-        kubeconfig,
-        context,
-        delete_data=delete_data,
-        workloads=workloads.value,
-    )
-    with _reporting(output) as report:
-        if repair_controller:
-            _repair(ctx, choice, _options(present=True, workers=workers, timeout=timeout), report)
-        with _opened(ctx, choice, present=False) as target:
-            options = _options(present=False, workers=workers, timeout=timeout)
-            changes = _plan(target, options)
-            report.plan(changes, _about(target))
-            alive = _tell_alive(target, report)
-            _refuse(changes)
-            if _has_work(changes):
-                _may(changes, target)
-                ends = workloads is Workloads.DELETE and alive_ones.dangerous(alive)
-                _confirm(
-                    f"remove all this from the cluster '{cluster}'?",
-                    yes=yes,
-                    output=output,
-                    typed=cluster if ends else "",
-                )
-                if workloads is Workloads.RETAIN:
-                    _tell_retained(alive, retained_to, report)
-                _carry_out(changes, target, options, report)
-                if workloads is Workloads.RETAIN:
-                    _prove_retained(alive, target)
-            _tell_left(target, options, report)
+    if repair_controller:
+        with _executing(ctx, present=True) as run:
+            teardown.repair(run)
+    with _executing(ctx, present=False) as run:
+        changes = run.plan()
+        run.show(changes)
+        alive = teardown.tell_alive(run)
+        run.allow(changes)
+        ended: list[Progress] = []
+        if _has_work(changes):
+            ends = workloads is Workloads.DELETE and teardown.ends_something(alive)
+            _confirm(f"remove all this from the cluster '{cluster}'?", ctx, typed=cluster if ends else "")
+            if workloads is Workloads.RETAIN:
+                teardown.tell_retained(alive, retained_to, run.report)
+            ended = run.carry_out(changes)
+            if workloads is Workloads.RETAIN:
+                teardown.prove_retained(alive, run.target)
+        teardown.prove(run, ended)
 
 
 @app.command()
@@ -220,7 +165,7 @@ def plan(
     cluster: ClusterName,
     region: Region = None,
     profile: ProfileName = "",
-    set_: Settings = None,
+    settings: Settings = None,
     down: Annotated[bool, typer.Option("--down", help="What `down` would do.")] = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 4 when changes are pending.")] = False,
     adopt: Adopt = False,
@@ -233,24 +178,14 @@ def plan(
     output: OutputAs = Output.TEXT,
 ) -> None:
     """Show what `up` (or `down`) would do; changes nothing."""
-    choice = _choice(
-        cluster,
-        region,
-        profile,
-        set_,
-        aws_profile,
-        kubeconfig,
-        context,
-        upgrade=upgrade,
-        delete_data=delete_data,
-        workloads=workloads.value,
-    )
-    with _reporting(output) as report, _opened(ctx, choice, present=not down) as target:
-        changes = _plan(target, _options(present=not down, adopt=adopt))
-        report.plan(changes, _about(target))
+    from ackinstall import engine, teardown  # noqa: PLC0415
+
+    with _executing(ctx, present=not down) as run:
+        changes = run.plan()
+        run.show(changes)
         if down:
-            _tell_alive(target, report)
-        _refuse(changes)
+            teardown.tell_alive(run)
+        engine.check(changes)
         if exit_code and _has_work(changes):
             raise typer.Exit(4)
 
@@ -261,8 +196,8 @@ def status(
     cluster: ClusterName,
     region: Region = None,
     profile: ProfileName = "",
-    set_: Settings = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Look until all is well.")] = False,
+    settings: Settings = None,
+    wait: Wait = False,
     aws_profile: AwsProfile = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
@@ -272,16 +207,14 @@ def status(
     """Show how the installation stands; exit 1 when something is missing, differs or is not ready."""
     from ackinstall import board  # noqa: PLC0415
 
-    choice = _choice(cluster, region, profile, set_, aws_profile, kubeconfig, context)
-    with _reporting(output) as report, _opened(ctx, choice, present=True) as target:
-        options = _options(present=True)
+    with _executing(ctx, present=True) as run:
 
         def look() -> "board.Board":
-            return board.read(target, _plan(target, options))
+            return board.read(run.target, run.plan())
 
         found = board.watch(look, timeout or 0) if wait else look()
-        report.event("status", **found.data())
-        report.say(*found.text())
+        run.report.event("status", **found.data())
+        run.report.say(*found.text())
         if not found.is_well:
             raise typer.Exit(1)
 
@@ -292,7 +225,7 @@ def render(
     cluster: Annotated[str, typer.Option("--cluster", help="The EKS cluster's name.", metavar="NAME")] = "",
     region: Region = None,
     profile: ProfileName = "",
-    set_: Settings = None,
+    settings: Settings = None,
     to: Annotated[Path | None, typer.Option(help="Write files to this folder.", metavar="DIR")] = None,
     installer_policy: Annotated[
         bool,
@@ -306,16 +239,15 @@ def render(
     """Write what `up` would send: trust.json, policies, values.yaml and CRDs; changes nothing."""
     from ackinstall import documents  # noqa: PLC0415
 
-    choice = _choice(cluster or "CLUSTER", region, profile, set_, aws_profile, kubeconfig, context)
     files: Mapping[str, str]
-    with _reporting(output) as report:
+    with _reporting(ctx) as report:
         if installer_policy:
-            files = {"installer-policy.json": documents.installer_policy(choice)}
+            files = {"installer-policy.json": documents.installer_policy(_choice(ctx))}
         elif not cluster:
             raise UsageError("no-cluster", "no cluster is named", "add `--cluster NAME`")
         else:
-            with _opened(ctx, choice, present=True) as target:
-                files = documents.files(target)
+            with _executing(ctx, present=True) as run:
+                files = documents.files(run.target)
         for name in documents.write(files, to) if to else []:
             report.event("file", path=name)
             report.say(name)
@@ -330,7 +262,7 @@ def outputs(
     cluster: ClusterName,
     region: Region = None,
     profile: ProfileName = "",
-    set_: Settings = None,
+    settings: Settings = None,
     format_: Annotated[
         OutputsFormat, typer.Option("--format", help="Shell exports, or JSON.")
     ] = OutputsFormat.ENV,
@@ -340,14 +272,14 @@ def outputs(
     from ackinstall import documents  # noqa: PLC0415
     from ackinstall.target import known  # noqa: PLC0415
 
-    choice = _choice(cluster, region, profile, set_, aws_profile, None, None)
-    with _reporting(Output.TEXT) as report:
-        chosen, found = known(choice, _doors(ctx))
+    with _reporting(ctx) as report:
+        chosen, found = known(_choice(ctx), _doors(ctx))
         report.say(documents.outputs_text(documents.outputs(chosen, found), format_.value))
 
 
 @app.command()
 def profiles(
+    ctx: typer.Context,
     action: Annotated[str, typer.Argument(help="`list`, or `show`.")] = "list",
     name: Annotated[str, typer.Argument(help="The profile to show.")] = "default",
     output: OutputAs = Output.TEXT,
@@ -355,7 +287,7 @@ def profiles(
     """List the profiles that come with the program, or show one."""
     from ackinstall import profile as reading  # noqa: PLC0415
 
-    with _reporting(output) as report:
+    with _reporting(ctx) as report:
         if action not in ("list", "show"):
             raise UsageError(
                 "unknown-action", f"there is no 'profiles {action}'", "run `ackinstall profiles show default`"
@@ -370,42 +302,22 @@ def profiles(
             report.say(f"{each:<16} {summary}")
 
 
-def _choice(
-    cluster: str,
-    region: str | None,
-    profile: str,
-    settings: list[str] | None,
-    aws_profile: str | None,
-    kubeconfig: str | None,
-    context: str | None,
-    *,
-    upgrade: bool = False,
-    delete_data: bool = False,
-    workloads: str = "refuse",
-) -> "Choice":
+def _choice(ctx: typer.Context) -> "Choice":
+    """Return what the command line chooses of the target."""
+    from dataclasses import fields  # noqa: PLC0415
+
     from ackinstall.target import Choice  # noqa: PLC0415
 
-    return Choice(
-        cluster=cluster,
-        region=region,
-        profile=profile,
-        settings=tuple(settings or ()),
-        aws_profile=aws_profile,
-        kubeconfig=kubeconfig,
-        context=context,
-        upgrade=upgrade,
-        delete_data=delete_data,
-        workloads=workloads,
-    )
+    return Choice(**{one.name: ctx.params[one.name] for one in fields(Choice) if one.name in ctx.params})
 
 
 @contextmanager
-def _reporting(output: Output) -> "Iterator[Report]":
+def _reporting(ctx: typer.Context) -> "Iterator[Report]":
     """Print what goes wrong in the body, once, and end with its exit code."""
     from ackinstall.errors import translate  # noqa: PLC0415
     from ackinstall.report import Report  # noqa: PLC0415
 
-    report = Report(output.value)
+    report = Report(ctx.params.get("output", Output.TEXT).value)
     try:
         yield report
     except (typer.Exit, typer.Abort):
@@ -419,11 +331,14 @@ def _reporting(output: Output) -> "Iterator[Report]":
 
 
 @contextmanager
-def _opened(ctx: typer.Context, choice: "Choice", *, present: bool) -> "Iterator[Target]":
-    from ackinstall.target import opened  # noqa: PLC0415
+def _executing(ctx: typer.Context, *, present: bool) -> "Iterator[Execution]":
+    """Open the target that the command line chooses, for an installation or for a teardown."""
+    from ackinstall.execution import Execution  # noqa: PLC0415
+    from ackinstall.target import opened, opened_to_remove  # noqa: PLC0415
 
-    with opened(choice, _doors(ctx), present=present) as target:
-        yield target
+    open_ = opened if present else opened_to_remove
+    with _reporting(ctx) as report, open_(_choice(ctx), _doors(ctx)) as target:
+        yield Execution(target, _options(ctx, present=present), report)
 
 
 def _doors(ctx: typer.Context) -> "Doors":
@@ -433,60 +348,24 @@ def _doors(ctx: typer.Context) -> "Doors":
     return ctx.find_object(Doors) or Doors()
 
 
-def _options(
-    *, present: bool, adopt: bool = False, workers: int = 8, timeout: float | None = None
-) -> "Options":
+def _options(ctx: typer.Context, *, present: bool) -> "Options":
     from ackinstall.engine import Options  # noqa: PLC0415
 
-    return Options(present=present, adopt=adopt, workers=workers, timeout=timeout, stop=threading.Event())
-
-
-def _plan(target: "Target", options: "Options") -> "list[Change]":
-    from ackinstall import engine  # noqa: PLC0415
-
-    return engine.plan(target.resources, target.clients, options)
-
-
-def _about(target: "Target") -> dict[str, str]:
-    facts = target.facts
-    return {
-        "cluster": facts.cluster.name,
-        "region": facts.region,
-        "account": facts.account,
-        "profile": target.profile.name,
-    }
+    chosen = {key: ctx.params[key] for key in ("adopt", "workers", "timeout") if key in ctx.params}
+    return Options(present=present, stop=threading.Event(), **chosen)
 
 
 def _has_work(changes: "Sequence[Change]") -> bool:
-    from ackinstall.resource import SETTLED  # noqa: PLC0415
+    from ackinstall.execution import has_work  # noqa: PLC0415
 
-    return any(change.kind not in SETTLED for change in changes)
-
-
-def _refuse(changes: "Sequence[Change]") -> None:
-    """Stop before the first write when a person must decide."""
-    from ackinstall.engine import refusal  # noqa: PLC0415
-    from ackinstall.resource import Kind  # noqa: PLC0415
-
-    refused = [change for change in changes if change.kind is Kind.REFUSE]
-    if refused:
-        raise refusal(refused)
+    return has_work(changes)
 
 
-def _may(changes: "Sequence[Change]", target: "Target") -> None:
-    """Stop before the first write when the caller may not carry the plan out."""
-    from ackinstall import preflight  # noqa: PLC0415
-
-    rights = preflight.to_carry_out(changes, target.profile.namespace)
-    hint = preflight.grant(target.facts.cluster.arn, target.facts.caller)
-    preflight.require(target.clients.kube, rights, hint)
-
-
-def _confirm(question: str, *, yes: bool, output: Output, typed: str = "") -> None:
+def _confirm(question: str, ctx: typer.Context, typed: str = "") -> None:
     """Ask; where `typed` is given, for that very word, because something that works would end."""
-    if yes:
+    if ctx.params["yes"]:
         return
-    if output is Output.JSON or not sys.stdin.isatty():
+    if ctx.params["output"] is Output.JSON or not sys.stdin.isatty():
         raise UsageError("not-confirmed", "nobody can be asked here", "add `--yes`")
     if typed:
         if typer.prompt(f"this ends what is at work; type '{typed}' to go on", err=True) != typed:
@@ -494,122 +373,6 @@ def _confirm(question: str, *, yes: bool, output: Output, typed: str = "") -> No
         return
     if not typer.confirm(question, err=True):
         raise Interrupted
-
-
-def _carry_out(changes: "Sequence[Change]", target: "Target", options: "Options", report: "Report") -> None:
-    from ackinstall import engine, lock  # noqa: PLC0415
-    from ackinstall.errors import translate  # noqa: PLC0415
-
-    with _stopped_by_signals(options.stop), lock.held(target.clients.kube):
-        ended = engine.run(changes, target.clients, options, report.step)
-    failed = [one for one in ended if one.status is engine.Status.FAILED]
-    if options.stop.is_set():
-        raise Interrupted
-    for one in failed[:-1]:
-        report.error(one.error or translate(Exception(one.detail)))
-    if failed:
-        raise failed[-1].error or translate(Exception(failed[-1].detail))
-
-
-@contextmanager
-def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM end the run after the calls in flight, the second one at once."""
-
-    def handle(_number: int, _frame: object) -> None:
-        if stop.is_set():
-            os._exit(130)
-        stop.set()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _tell_installed(target: "Target", report: "Report") -> None:
-    from ackinstall import documents  # noqa: PLC0415
-
-    found = documents.outputs(target.profile, target.facts)
-    report.event("installed", outputs=found)
-    name = target.facts.cluster.name
-    report.say(
-        "",
-        f"the ACK controllers on '{name}' run, and have proven that they can assume their role",
-        f"  role:      {found['IAM_ROLE_ARN_FOR_IRSA']}",
-        f"  look:      ackinstall status --cluster {name}",
-        f'  go on:     eval "$(ackinstall outputs --cluster {name})"',
-        f"  take back: ackinstall down --cluster {name}",
-    )
-
-
-def _tell_alive(target: "Target", report: "Report") -> "list[Workload]":
-    """Show the custom resources that are alive, and what their removal means; return them."""
-    from ackinstall import workloads  # noqa: PLC0415
-    from ackinstall.resources.custom_resources import CustomResources  # noqa: PLC0415
-
-    (guard,) = (one for one in target.resources if isinstance(one, CustomResources))
-    alive = guard.alive(target.clients)
-    for one in alive:
-        report.event("workload", **workloads.data(one))
-    if alive:
-        report.say("", "alive in the cluster, with what a removal means in AWS:", "")
-        report.say(*(f"  {line}" for line in workloads.lines(alive)), "")
-    return alive
-
-
-def _repair(ctx: typer.Context, choice: "Choice", options: "Options", report: "Report") -> None:
-    """Put back what the controllers need to do their work on a teardown."""
-    from ackinstall import catalog, engine  # noqa: PLC0415
-
-    with _opened(ctx, choice, present=True) as target:
-        changes = engine.plan(catalog.needed_by_releases(target.resources), target.clients, options)
-        report.plan(changes, _about(target))
-        _refuse(changes)
-        if _has_work(changes):
-            _may(changes, target)
-            _carry_out(changes, target, options, report)
-
-
-def _tell_retained(alive: "Sequence[Workload]", retained_to: Path | None, report: "Report") -> None:
-    """Write what will stay in AWS before anything is let go."""
-    from ackinstall import documents, retained  # noqa: PLC0415
-
-    manifests = [retained.adoption(one) for one in alive]
-    if retained_to:
-        documents.write({retained_to.name: documents.manifests(manifests)}, retained_to.parent)
-    for one, manifest in zip(alive, manifests, strict=True):
-        report.event("retained", arn=one.arn, kind=one.ref.kind, manifest=manifest)
-    if alive:
-        report.say("these stay in AWS; apply the manifests to give them to a controller again:", "")
-        report.say(*(f"  {one.ref.kind} {one.arn or '(nothing in AWS yet)'}" for one in alive), "")
-        report.say(documents.manifests(manifests))
-
-
-def _prove_retained(kept: "Sequence[Workload]", target: "Target") -> None:
-    """Raise AckinstallError when something that was to stay in AWS is not there."""
-    from ackinstall import retained  # noqa: PLC0415
-
-    lost = retained.lost(target.clients.aws, kept)
-    if lost:
-        names = ", ".join(f"'{one.arn}'" for one in lost)
-        raise AckinstallError("not-retained", f"AWS does not know {names} any more", "look in AWS")
-
-
-def _tell_left(target: "Target", options: "Options", report: "Report") -> None:
-    """Look again after a teardown and say what is left; raises when something should be gone."""
-    from ackinstall.resource import Kind  # noqa: PLC0415
-
-    left = [change for change in _plan(target, options) if change.kind is not Kind.NOTHING]
-    kept = [change for change in left if change.kind is Kind.LEAVE]
-    report.event("left", resources=[{"resource": one.resource.id, "reason": one.reason} for one in left])
-    report.say("", "nothing is left" if not left else "left:")
-    report.say(*(f"  {one.kind.value} {one.resource.id}  ({one.reason or 'still there'})" for one in left))
-    if len(kept) < len(left):
-        raise AckinstallError(
-            "something-is-left", "not all is gone", "run the same command again: it goes on from here"
-        )
 
 
 def _sandbox() -> typer.Typer:

@@ -52,7 +52,7 @@ def installer_policy(choice: "Choice") -> str:
     from ackinstall.names import FACTS, fill  # noqa: PLC0415 (start-up)
     from ackinstall.profile import load  # noqa: PLC0415 (same)
 
-    profile = load(choice.profile or "default", choice.settings)
+    profile = load(choice.profile or "default", choice.settings or ())
     anything = dict.fromkeys(FACTS, "*")
     roles = [fill("controllerRole.name", profile.controller_role.name, **anything)]
     if profile.execution_role:

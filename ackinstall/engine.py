@@ -97,8 +97,7 @@ def converge(resource: Resource, clients: "Clients", options: Options, tell: Tel
         change = _look(resource, clients, options)
         if change.kind in SETTLED:
             return change
-        if change.kind is Kind.REFUSE:
-            raise refusal([change])
+        check([change])
         if change.kind is Kind.WAIT:
             raise Retry(change.reason, "not-ready-in-time")
         if options.stop.is_set():
@@ -145,14 +144,17 @@ def run(changes: Iterable[Change], clients: "Clients", options: Options, tell: T
     return [ended[key] for key in planned]
 
 
-def refusal(changes: Sequence[Change]) -> Refused:
-    """Return the error for changes that a person must decide about."""
-    first = changes[0]
+def check(changes: Sequence[Change]) -> None:
+    """Raise Refused when a person must decide about one of the changes."""
+    refused = [change for change in changes if change.kind is Kind.REFUSE]
+    if not refused:
+        return
+    first = refused[0]
     fields = ", ".join(f"'{difference.path}'" for difference in first.differences[:4])
-    others = f" (and {len(changes) - 1} more)" if len(changes) > 1 else ""
+    others = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
     detail = f": it differs in {fields}" if fields else ""
     message = f"'{first.resource.id}' {first.reason}{detail}{others}"
-    return Refused("needs-a-decision", message, first.resource.advice)
+    raise Refused("needs-a-decision", message, first.resource.advice)
 
 
 def _graph(planned: Mapping[str, Change], *, present: bool) -> dict[str, list[str]]:
@@ -210,7 +212,7 @@ def _look(resource: Resource, clients: "Clients", options: Options) -> Change:
     try:
         seen = resource.observe(clients)
         if seen is not None and seen.ours and not options.present:
-            seen = replace(seen, keep=resource.loses(clients))
+            seen = replace(seen, keep=resource.loses(clients), takes=resource.takes(clients))
     except Exception as error:
         raise translate(error) from error
     return decide(resource, seen, present=options.present, adopt=options.adopt)

@@ -107,6 +107,14 @@ def read_cluster(aws: Aws, name: str) -> Cluster:
 
     Raises UsageError when there is none (naming those that exist) and AckinstallError when it is not ACTIVE.
     """
+    found = find_cluster(aws, name)
+    if found is None:
+        raise no_cluster(aws, name)
+    return found
+
+
+def find_cluster(aws: Aws, name: str) -> Cluster | None:
+    """Return the EKS cluster `name`, or None. Raises AckinstallError when it is not ACTIVE."""
     eks = aws.client("eks")
 
     def describe() -> Mapping[str, Any] | None:
@@ -120,12 +128,13 @@ def read_cluster(aws: Aws, name: str) -> Cluster:
 
     found = settled(describe, f"cluster '{name}'")
     if found is None:
-        raise _no_cluster(aws, name)
+        return None
     if found["status"] != "ACTIVE":
+        end = "deleted" if found["status"] == "DELETING" else "active"
         raise AckinstallError(
             "cluster-not-active",
             f"the cluster '{name}' is {found['status']}",
-            f"run `aws eks wait cluster-active --name {name} --region {aws.region}`, then the same again",
+            f"run `aws eks wait cluster-{end} --name {name} --region {aws.region}`, then the same again",
         )
     return Cluster(
         name=name,
@@ -137,7 +146,16 @@ def read_cluster(aws: Aws, name: str) -> Cluster:
     )
 
 
-def _no_cluster(aws: Aws, name: str) -> UsageError:
+def gone(aws: Aws, caller: str, name: str) -> "Facts":
+    """Return what can be known of a cluster `name` that does not exist any more; `caller` is an ARN."""
+    _, partition, _, _, account, _ = caller.split(":", 5)
+    arn = f"arn:{partition}:eks:{aws.region}:{account}:cluster/{name}"
+    cluster = Cluster(name=name, arn=arn, version="", endpoint="", ca=b"", issuer="")
+    return of(aws, caller, cluster, {})
+
+
+def no_cluster(aws: Aws, name: str) -> UsageError:
+    """Return the error for a cluster that is not there; it names those that are."""
     pages = aws.client("eks").get_paginator("list_clusters").paginate()
     names = settled(lambda: sorted(one for page in pages for one in page["clusters"]), "the clusters")
     there = f"there are {', '.join(repr(one) for one in names)}" if names else "there is none at all"

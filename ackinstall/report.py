@@ -114,7 +114,8 @@ def plan_text(changes: Sequence[Change], about: Mapping[str, str]) -> list[str]:
     for change in shown:
         reason = f"  ({change.reason})" if change.reason else ""
         lines.append(f"  {change.kind.value} {change.resource.id}{reason}".rstrip())
-        lines += [f"      {line}" for line in differences_text(change.differences)]
+        tell = going_text if change.kind is Kind.DELETE else differences_text
+        lines += [f"      {line}" for line in tell(change.differences)]
     return [*lines, "", summary_text(changes)]
 
 
@@ -123,6 +124,11 @@ def differences_text(differences: Sequence[Difference]) -> list[str]:
     shown = [_difference(one) for one in differences[:SHOWN_DIFFERENCES]]
     more = len(differences) - len(shown)
     return [*shown, *([f"and {more} more"] if more > 0 else [])]
+
+
+def going_text(differences: Sequence[Difference]) -> list[str]:
+    """Return what others put into an object that goes, whole: it is nowhere else."""
+    return [f"goes with it, not ours: {one.path} {json.dumps(one.seen, default=str)}" for one in differences]
 
 
 def _difference(one: Difference) -> str:

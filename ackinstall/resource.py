@@ -7,7 +7,7 @@ so a plan is a list of its answers and can be shown, compared and tested without
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -42,7 +42,8 @@ class Seen:
     `ours`: it carries our mark. `users`: the clusters that its mark names, for objects that clusters share.
     `busy`: why it cannot be changed right now. `unready`: why it cannot be used yet although it is as wanted.
     `broken`: why only making it anew helps. `locked`: why a change or a removal needs a person.
-    `keep`: what a removal would lose. `stage`: what comes next of a removal in several steps.
+    `keep`: what a removal would lose. `takes`: what others put into it, which goes with it. `stage`: what
+    comes next of a removal in several steps.
     """
 
     state: State
@@ -53,6 +54,7 @@ class Seen:
     broken: str = ""
     locked: str = ""
     keep: str = ""
+    takes: State = field(default_factory=dict)
     stage: str = ""
 
 
@@ -92,6 +94,8 @@ class Change:
 
 TAKEN_OVER = "taken over"
 """The reason of a change that makes an object ours that was not."""
+NOT_OURS = "is not ours"
+"""The reason of a removal that does not happen because somebody else made the object."""
 USERS = "users"
 """The path of the difference that says that our cluster's mark is missing, or to be taken away."""
 
@@ -132,6 +136,11 @@ class Resource(ABC):
         """The name that plans, progress and `needs` use."""
         return f"{self.kind}/{self.name}"
 
+    @property
+    def by_hand(self) -> str:
+        """The command with which a person removes an object that a teardown leaves; "" when there is none."""
+        return ""
+
     @abstractmethod
     def desired(self) -> State:
         """Return how the object should look."""
@@ -146,6 +155,13 @@ class Resource(ABC):
         Asked on a teardown only, before each removal. Writes nothing.
         """
         return ""
+
+    def takes(self, clients: "Clients") -> State:  # noqa: ARG002 (with most types nothing else goes)
+        """Return what others put into the object, which goes with it: shown before a removal, by name.
+
+        Asked on a teardown only. Writes nothing.
+        """
+        return {}
 
     @abstractmethod
     def create(self, clients: "Clients") -> None:
@@ -203,7 +219,7 @@ def _with_user(resource: Resource, seen: Seen, differences: tuple[Difference, ..
 
 def _decide_absent(resource: Resource, seen: Seen) -> Change:
     if not seen.ours:
-        return Change(Kind.LEAVE, resource, reason="is not ours")
+        return Change(Kind.LEAVE, resource, reason=NOT_OURS)
     others = seen.users - {resource.user}
     stays = f"still used by {', '.join(sorted(others))}" if others else seen.keep
     if stays and resource.user in seen.users:
@@ -215,7 +231,8 @@ def _decide_absent(resource: Resource, seen: Seen) -> Change:
         return Change(Kind.REFUSE, resource, reason=seen.locked)
     if seen.busy:
         return Change(Kind.WAIT, resource, reason=seen.busy)
-    return Change(Kind.DELETE, resource, reason=seen.stage)
+    others_too = tuple(Difference(name, content, None) for name, content in seen.takes.items())
+    return Change(Kind.DELETE, resource, others_too, seen.stage)
 
 
 def compare(wanted: Any, seen: Any, path: str = "") -> tuple[Difference, ...]:  # noqa: ANN401 (JSON-like)

@@ -5,20 +5,22 @@ before the registry; what is wrong stops the run before anything was changed.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from ackinstall import catalog, controllers, facts, mistakes, preflight, profile
+from ackinstall import catalog, controllers, facts, lock, mistakes, preflight, profile, remains
 from ackinstall.clients import Access, Aws, Clients, Session, open_worlds
 from ackinstall.errors import AckinstallError, UsageError
 from ackinstall.facts import Facts
+from ackinstall.gone import GoneCluster, GoneReleases
 from ackinstall.kube import Kube, Ref
 from ackinstall.profile import Profile
 from ackinstall.resource import Resource
 from ackinstall.resources.receipt import NAME as RECEIPT
+from ackinstall.resources.role_book import RoleBook
 from ackinstall.source import Source
 
 DEFAULT = "default"
@@ -31,7 +33,7 @@ class Choice:
     cluster: str
     region: str | None = None
     profile: str = ""
-    settings: tuple[str, ...] = ()
+    settings: Sequence[str] | None = None
     aws_profile: str | None = None
     kubeconfig: str | None = None
     context: str | None = None
@@ -42,12 +44,13 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """An opened target."""
+    """An opened target; `lock` opens the context in which one run works on it."""
 
     profile: Profile
     facts: Facts
     clients: Clients
     resources: list[Resource]
+    lock: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,49 +65,96 @@ class Doors:
 
 
 @contextmanager
-def opened(choice: Choice, doors: Doors, *, present: bool) -> Iterator[Target]:
-    """Open the target of an installation, or of a teardown when not `present`.
+def opened(choice: Choice, doors: Doors) -> Iterator[Target]:
+    """Open the target of an installation.
 
     Raises AckinstallError for whatever is wrong with profile, credentials, cluster, registry or charts.
     """
-    chosen = profile.load(choice.profile or DEFAULT, choice.settings)
+    chosen = profile.load(choice.profile or DEFAULT, choice.settings or ())
     aws = doors.login(choice.aws_profile, choice.region)
-    with ThreadPoolExecutor(2) as pool:
+    caller, cluster = _found(aws, choice.cluster)
+    if cluster is None:
+        raise facts.no_cluster(aws, choice.cluster)
+    access = _access(choice, cluster)
+    with doors.worlds(aws, access) as (clients, directory):
+        _enter(clients, access, chosen, preflight.grant(cluster.arn, caller))
+        charts = facts.pull_charts(
+            chosen.controllers, chosen.namespace, clients, directory, upgrade=choice.upgrade
+        )
+        known = facts.of(aws, caller, cluster, charts)
+        yield Target(
+            profile=chosen,
+            facts=known,
+            clients=clients,
+            resources=catalog.build(chosen, known),
+            lock=lambda: lock.held(clients.kube),
+        )
+
+
+@contextmanager
+def opened_to_remove(choice: Choice, doors: Doors) -> Iterator[Target]:
+    """Open the target of a teardown: what the profile makes, and what else carries our mark. Of a cluster
+    that does not exist any more, that is what the mark finds in AWS.
+
+    Raises AckinstallError as `opened` does.
+    """
+    chosen = profile.load(choice.profile or DEFAULT, choice.settings or ())
+    aws = doors.login(choice.aws_profile, choice.region)
+    caller, cluster = _found(aws, choice.cluster)
+    if cluster is None:
+        yield _gone(choice, chosen, caller, aws)
+        return
+    access = _access(choice, cluster)
+    with doors.worlds(aws, access) as (clients, _):
+        _enter(clients, access, chosen, preflight.grant(cluster.arn, caller))
+        chosen = chosen if choice.profile else remembered(clients.kube, chosen)
+        known = facts.of(aws, caller, cluster, facts.installed_charts(chosen.controllers, clients))
+        made = catalog.build(chosen, known, delete_data=choice.delete_data)
+        acting = controllers.read(clients.kube)
+        others = remains.find(clients, known.account, known.owner, delete_data=choice.delete_data)
+        yield Target(
+            profile=chosen,
+            facts=known,
+            clients=clients,
+            resources=catalog.teardown(made, others, known, acting, choice.workloads),
+            lock=lambda: lock.held(clients.kube),
+        )
+
+
+def _found(aws: Aws, name: str) -> tuple[str, facts.Cluster | None]:
+    """Return the caller's ARN and the cluster, if it exists."""
+    with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(facts.read_caller, aws)
-        cluster = facts.read_cluster(aws, choice.cluster)
-        caller = reading.result()
-    access = Access(
+        cluster = facts.find_cluster(aws, name)
+        return reading.result(), cluster
+
+
+def _access(choice: Choice, cluster: facts.Cluster) -> Access:
+    return Access(
         cluster=cluster.name,
         endpoint=cluster.endpoint,
         ca=cluster.ca,
         kubeconfig=choice.kubeconfig,
         context=choice.context,
     )
-    with doors.worlds(aws, access) as (clients, directory):
-        with ThreadPoolExecutor(1) as pool:
-            helm = pool.submit(clients.helm.version)
-            reach(clients.kube, cluster.endpoint)
-            preflight.require(
-                clients.kube, preflight.to_look(chosen.namespace), preflight.grant(cluster.arn, caller)
-            )
-            helm.result()
-        if present:
-            charts = facts.pull_charts(
-                chosen.controllers, chosen.namespace, clients, directory, upgrade=choice.upgrade
-            )
-        else:
-            chosen = chosen if choice.profile else remembered(clients.kube, chosen)
-            charts = facts.installed_charts(chosen.controllers, clients)
-        known = facts.of(aws, caller, cluster, charts)
-        resources = catalog.build(chosen, known, delete_data=choice.delete_data)
-        yield Target(
-            profile=chosen,
-            facts=known,
-            clients=clients,
-            resources=resources
-            if present
-            else catalog.teardown(resources, known, controllers.read(clients.kube), choice.workloads),
-        )
+
+
+def _enter(clients: Clients, access: Access, chosen: Profile, hint: str) -> None:
+    """Raise AckinstallError, with `hint` for missing rights, when the cluster cannot be looked at."""
+    with ThreadPoolExecutor(1) as pool:
+        helm = pool.submit(clients.helm.version)
+        reach(clients.kube, access.endpoint)
+        preflight.require(clients.kube, preflight.to_look(chosen.namespace), hint)
+        helm.result()
+
+
+def _gone(choice: Choice, chosen: Profile, caller: str, aws: Aws) -> Target:
+    known = facts.gone(aws, caller, choice.cluster)
+    clients = Clients(aws, GoneCluster(), GoneReleases(), RoleBook(aws.client("iam")))
+    left = remains.find(clients, known.account, known.owner, delete_data=choice.delete_data)
+    if not left:
+        raise facts.no_cluster(aws, choice.cluster)
+    return Target(profile=chosen, facts=known, clients=clients, resources=left)
 
 
 def reach(kube: Kube, endpoint: str, seconds: float = 10) -> None:
@@ -136,7 +186,7 @@ def remembered(kube: Kube, fallback: Profile) -> Profile:
 
 def known(choice: Choice, doors: Doors) -> tuple[Profile, Facts]:
     """Return profile and facts without opening the cluster or a chart: enough for names and ARNs."""
-    chosen = profile.load(choice.profile or DEFAULT, choice.settings)
+    chosen = profile.load(choice.profile or DEFAULT, choice.settings or ())
     aws = doors.login(choice.aws_profile, choice.region)
     cluster = facts.read_cluster(aws, choice.cluster)
     return chosen, facts.of(aws, "", cluster, {})

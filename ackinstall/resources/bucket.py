@@ -50,6 +50,11 @@ class Bucket(Resource):
     tags: Tags = field(default_factory=dict)
     delete_data: bool = False
 
+    @property
+    def by_hand(self) -> str:
+        """See Resource."""
+        return f"aws s3 rb s3://{self.name} --force"
+
     def desired(self) -> State:
         """See Resource."""
         return {

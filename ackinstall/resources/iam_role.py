@@ -35,6 +35,11 @@ class IamRole(Resource):
     boundary: str = ""
     tags: Tags = field(default_factory=dict)
 
+    @property
+    def by_hand(self) -> str:
+        """See Resource."""
+        return f"aws iam delete-role --role-name {self.name}"
+
     def desired(self) -> State:
         """See Resource."""
         return {
@@ -71,6 +76,11 @@ class IamRole(Resource):
             "permissionsBoundary": found.boundary,
             "tags": wanted(self.tags, found.tags),
         }
+
+    def takes(self, clients: "Clients") -> State:
+        """See Resource. Attached policies stay in the account; inline ones are nowhere else."""
+        others = clients.roles.inline(self.name, but=self.inline)
+        return {f"inlinePolicies.{name}": document for name, document in others.items()}
 
     def create(self, clients: "Clients") -> None:
         """See Resource. The trust comes first, so that nobody waits for policies to assume the role."""

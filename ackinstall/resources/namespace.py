@@ -36,13 +36,18 @@ class Namespace(Resource):
 
     releases: tuple[str, ...] = ()
 
+    @property
+    def by_hand(self) -> str:
+        """See Resource."""
+        return f"kubectl delete namespace {self.name}"
+
     def desired(self) -> State:
         """See Resource."""
         return {"phase": "Active"}
 
     def observe(self, clients: "Clients") -> Seen | None:
         """See Resource."""
-        found = clients.kube.get(self._ref)
+        found = clients.kube.get(self.ref)
         if found is None:
             return None
         ending = "deletionTimestamp" in found["metadata"]
@@ -73,7 +78,7 @@ class Namespace(Resource):
 
     def delete(self, clients: "Clients") -> None:
         """See Resource."""
-        clients.kube.delete(self._ref)
+        clients.kube.delete(self.ref)
 
     def _others(self, clients: "Clients") -> Iterator[str]:
         for api_version, kind in KINDS:
@@ -94,7 +99,8 @@ class Namespace(Resource):
         )
 
     @property
-    def _ref(self) -> Ref:
+    def ref(self) -> Ref:
+        """Which object it is."""
         return Ref("v1", "Namespace", self.name)
 
 

@@ -22,13 +22,18 @@ class Receipt(Resource):
     namespace: str
     data: Mapping[str, str]
 
+    @property
+    def by_hand(self) -> str:
+        """See Resource."""
+        return f"kubectl delete configmap {self.name} --namespace {self.namespace}"
+
     def desired(self) -> State:
         """See Resource."""
         return {"data": dict(self.data)}
 
     def observe(self, clients: "Clients") -> Seen | None:
         """See Resource."""
-        found = clients.kube.get(self._ref)
+        found = clients.kube.get(self.ref)
         if found is None:
             return None
         return Seen(state={"data": project(self.data, found.get("data") or {})}, ours=is_ours(found))
@@ -43,12 +48,13 @@ class Receipt(Resource):
 
     def delete(self, clients: "Clients") -> None:
         """See Resource."""
-        clients.kube.delete(self._ref)
+        clients.kube.delete(self.ref)
 
     def _manifest(self) -> Manifest:
         metadata = {"name": self.name, "namespace": self.namespace, "labels": {MANAGED: "true"}}
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(self.data)}
 
     @property
-    def _ref(self) -> Ref:
+    def ref(self) -> Ref:
+        """Which object it is."""
         return Ref("v1", "ConfigMap", self.name, self.namespace)

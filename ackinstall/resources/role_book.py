@@ -4,7 +4,7 @@ larger than one answer, a role is read alone.
 """
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ class FoundRole:
     """A role as it stands: documents are parsed, `managed` are ARNs, `inline` maps names to documents."""
 
     name: str
+    arn: str
     path: str
     description: str
     trust: Document
@@ -47,6 +48,23 @@ class RoleBook:
             if not again and (name in self._first or self._whole):
                 return self._first.get(name)
         return self._read_one(name, inline)
+
+    def inline(self, name: str, but: Collection[str] = ()) -> dict[str, Document]:
+        """Return the inline policies of a role `but` for those named, read anew."""
+        try:
+            pages = self._iam.get_paginator("list_role_policies").paginate(RoleName=name)
+            names = [one for page in pages for one in page["PolicyNames"] if one not in but]
+        except Exception as error:
+            if is_absent(error):
+                return {}
+            raise
+        documents = {one: self._read_inline(name, one) for one in names}
+        return {one: document for one, document in documents.items() if document is not None}
+
+    def all(self) -> Iterator[FoundRole]:
+        """Yield all roles of the account, read anew."""
+        pages = self._iam.get_paginator("get_account_authorization_details").paginate(Filter=["Role"])
+        yield from (_from_details(role) for page in pages for role in page["RoleDetailList"])
 
     def trusting(self, principal: str) -> list[str]:
         """Return the names of all roles whose trust policy names the federated `principal` (an ARN)."""
@@ -98,6 +116,7 @@ def _from_details(role: Mapping[str, Any]) -> FoundRole:
 def _found(role: Mapping[str, Any], managed: frozenset[str], inline: Mapping[str, Document]) -> FoundRole:
     return FoundRole(
         name=role["RoleName"],
+        arn=role["Arn"],
         path=role["Path"],
         description=role.get("Description", ""),
         trust=parse(role["AssumeRolePolicyDocument"]),

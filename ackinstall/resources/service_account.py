@@ -35,13 +35,18 @@ class ServiceAccount(Resource):
     release: str
     audience: str
 
+    @property
+    def by_hand(self) -> str:
+        """See Resource."""
+        return f"kubectl delete serviceaccount {self.name} --namespace {self.namespace}"
+
     def desired(self) -> State:
         """See Resource."""
         return {"roleArn": self.role_arn, "release": self.release}
 
     def observe(self, clients: "Clients") -> Seen | None:
         """See Resource. Asks STS for credentials, which are thrown away; that changes nothing."""
-        found = clients.kube.get(self._ref)
+        found = clients.kube.get(self.ref)
         if found is None:
             return None
         annotations = found["metadata"].get("annotations") or {}
@@ -85,7 +90,7 @@ class ServiceAccount(Resource):
 
     def delete(self, clients: "Clients") -> None:
         """See Resource."""
-        clients.kube.delete(self._ref)
+        clients.kube.delete(self.ref)
 
     def _manifest(self) -> Manifest:
         metadata = {
@@ -101,5 +106,6 @@ class ServiceAccount(Resource):
         return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
     @property
-    def _ref(self) -> Ref:
+    def ref(self) -> Ref:
+        """Which object it is."""
         return Ref("v1", "ServiceAccount", self.name, self.namespace)

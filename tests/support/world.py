@@ -9,9 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ackinstall import catalog, controllers, engine, facts, profile
+from ackinstall import catalog, controllers, engine, facts, profile, remains
 from ackinstall.clients import Clients
-from ackinstall.controllers import Controllers
 from ackinstall.engine import Options, Progress, Status
 from ackinstall.facts import Chart, Facts
 from ackinstall.kube import MANAGED, Manifest
@@ -140,7 +139,10 @@ class World:
         found = facts.installed_charts(_default().controllers, self.opened())
         definitions = {service: [_lasting(one) for one in chart.crds] for service, chart in found.items()}
         acting = controllers.read(self.opened().kube)
-        return list(_removal(self.name, json.dumps(definitions), acting, way, delete_data=delete_data))
+        made = list(_made(self.name, json.dumps(definitions), delete_data=delete_data))
+        known = self.facts()
+        others = remains.find(self.opened(), known.account, known.owner, delete_data=delete_data)
+        return catalog.teardown(made, others, known, acting, way)
 
     def plan(
         self, resources: Sequence[Resource] | None = None, *, present: bool = True, adopt: bool = False
@@ -202,9 +204,7 @@ class World:
         clients = self.opened()
         try:
             changes = engine.plan(resources, clients, options)
-            refused = [change for change in changes if change.kind is Kind.REFUSE]
-            if refused:
-                raise engine.refusal(refused)
+            engine.check(changes)
             return Outcome(changes, engine.run(changes, clients, options, lambda _: None))
         except Killed:
             return Outcome(killed=True)
@@ -256,15 +256,12 @@ def _catalog(cluster: str, folders: tuple[Path, ...]) -> tuple[Resource, ...]:
 
 
 @cache
-def _removal(
-    cluster: str, definitions: str, acting: Controllers, way: str, *, delete_data: bool
-) -> tuple[Resource, ...]:
+def _made(cluster: str, definitions: str, *, delete_data: bool) -> tuple[Resource, ...]:
     found = {
         service: Chart(label="", version="", digest="", folder=Path(), values={}, schema={}, crds=tuple(crds))
         for service, crds in json.loads(definitions).items()
     }
-    built = catalog.build(_default(), _facts(cluster, found), delete_data=delete_data)
-    return tuple(catalog.teardown(built, _facts(cluster, found), acting, way))
+    return tuple(catalog.build(_default(), _facts(cluster, found), delete_data=delete_data))
 
 
 def _lasting(live: Manifest) -> Manifest:

@@ -51,7 +51,7 @@ def test_pods_come_last(facts: Facts) -> None:
 def test_a_teardown_begins_with_the_guard(facts: Facts) -> None:
     """What must not be alive comes first, what was made last comes next."""
     resources = catalog.build(profile.load("default"), facts)
-    guarded = catalog.teardown(resources, facts, Controllers(), "refuse")
+    guarded = catalog.teardown(resources, [], facts, Controllers(), "refuse")
     assert isinstance(guarded[0], CustomResources)
     assert set(guarded[0].needs) == {one.id for one in resources}
     assert guarded[1:] == resources[::-1]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tables import cases
 from things import NO_CLIENTS, Thing, World, needs
 
-from ackinstall.engine import Options, Progress, Status, converge, plan, refusal, run
+from ackinstall.engine import Options, Progress, Status, check, converge, plan, run
 from ackinstall.errors import AckinstallError, Interrupted, Kept, Refused, Retry, UsageError
 from ackinstall.resource import Change, Difference, Kind, Resource, Seen
 
@@ -476,7 +476,7 @@ def test_no_resources_at_all_is_a_run() -> None:
     assert run([], NO_CLIENTS, Options(), Steps().append) == []
 
 
-# refusal
+# check
 
 ONE = Thing(name="one", world=World())
 MANY = tuple(Difference(f"field{number}", 1, 2) for number in range(6))
@@ -503,6 +503,8 @@ REFUSALS = [
 @pytest.mark.parametrize(("changes", "message"), cases(REFUSALS))
 def test_a_refusal_names_what_differs(changes: list[Change], message: str) -> None:
     """A refusal names the first object, its reason and a few of its fields, and counts the other objects."""
-    error = refusal(changes)
+    with pytest.raises(Refused) as refused:
+        check(changes)
+    error = refused.value
     assert (error.exit_code, error.reference, error.message) == (3, "needs-a-decision", message)
     assert error.hint == ONE.advice

@@ -9,10 +9,12 @@ import pytest
 
 PROGRAM = """
 import sys
+from types import SimpleNamespace
 import typer
 from things import NO_CLIENTS, Thing, World, needs
 from ackinstall import engine
-from ackinstall.cli import Output, _reporting, _stopped_by_signals
+from ackinstall.cli import _reporting
+from ackinstall.execution import stopped_by_signals
 from ackinstall.errors import Interrupted
 
 def in_flight():
@@ -25,7 +27,7 @@ things = [Thing(name="first", world=world), Thing(name="second", world=world, ne
 options = engine.Options()
 changes = engine.plan(things, NO_CLIENTS, options)
 try:
-    with _reporting(Output.TEXT), _stopped_by_signals(options.stop):
+    with _reporting(SimpleNamespace(params={})), stopped_by_signals(options.stop):
         ended = engine.run(changes, NO_CLIENTS, options, lambda step: None)
         print(*(one.status.value for one in ended), world.writes, flush=True)
         if options.stop.is_set():
