@@ -38,12 +38,14 @@ def until(look: Callable[[], T], seconds: float = 60.0, every: float = 0.1) -> T
 
 
 class Sandboxed:
-    """A started sandbox and the faces through which it is used; `name` is its cluster's name too."""
+    """A started sandbox and the faces through which it is used; `name` is its cluster's name too, `options`
+    are more of `sandbox up`.
+    """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *options: str) -> None:
         self.name = name
         self._folder = Path(mkdtemp(prefix="ackinstall-real-"))
-        _sandbox("up", name)
+        _sandbox("up", name, *options)
         told: Mapping[str, str | None] = json.loads(_sandbox("env", name, "--format", "json"))
         kept = {key: value for key, value in os.environ.items() if key not in told}
         self.environment = kept | {key: value for key, value in told.items() if value is not None}
