@@ -21,6 +21,7 @@ from ackinstall.sandbox.aws.authorize import authorize
 from ackinstall.sandbox.aws.call import Call
 from ackinstall.sandbox.aws.errors import AwsError, UnsupportedError
 from ackinstall.sandbox.aws.faults import Faults
+from ackinstall.sandbox.aws.needs import needs
 from ackinstall.sandbox.aws.record import Calls
 from ackinstall.sandbox.aws.stale import StaleReads
 from ackinstall.sandbox.aws.validation import check_names
@@ -86,7 +87,9 @@ class Aws:
     def _attempt(self, call: Call) -> tuple[Call, Response]:
         try:
             if call.scope.access_key_id:
-                call = call.by(caller.identify(self._account, call.request, call.scope))
+                principal = caller.identify(self._account, call.request, call.scope)
+                call = call.by(principal)
+                call = call.needing(needs(self._account, call, principal))
             return call, self._permitted(call)
         except ServiceException as error:
             return call, call.reply(error)

@@ -1,7 +1,7 @@
 """An AWS API call: which operation of which service a request asks for, and how its reply is written."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from ackinstall.sandbox.aws.errors import AwsError
+from ackinstall.sandbox.aws.policy_evaluation import Request as Need
 from ackinstall.sandbox.aws.principals import Principal
 
 _CREDENTIAL = re.compile(
@@ -40,7 +41,10 @@ class Scope:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of one operation; `parameters` are named and shaped as in the service's API reference."""
+    """One call of one operation; `parameters` are named and shaped as in the service's API reference.
+
+    `needs` is all that its caller has to be allowed; a call that nobody signed needs nothing.
+    """
 
     scope: Scope
     model: OperationModel
@@ -48,6 +52,7 @@ class Call:
     request: Request
     forward: Callable[[Request], Response]
     principal: Principal | None = None
+    needs: tuple[Need, ...] = ()
 
     @property
     def service(self) -> str:
@@ -72,6 +77,10 @@ class Call:
     def by(self, principal: Principal) -> "Call":
         """Return the same call, made by this principal."""
         return replace(self, principal=principal)
+
+    def needing(self, needs: Iterable[Need]) -> "Call":
+        """Return the same call, for which its caller has to be allowed all this."""
+        return replace(self, needs=tuple(needs))
 
     def moto(self) -> dict[str, Any]:
         """Moto's result of this call, as boto3 would return it; AwsError when moto answers an error."""

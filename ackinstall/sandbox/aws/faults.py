@@ -11,7 +11,7 @@ from moto.core.utils import get_service_model
 
 from ackinstall.sandbox.aws.call import Call
 from ackinstall.sandbox.aws.errors import AwsError
-from ackinstall.sandbox.aws.resources import S3_ACTIONS
+from ackinstall.sandbox.aws.needs import OTHER_ACTIONS
 
 _ANY = "*"
 _BY_SERVICE = {"propertyNames": {"pattern": r"^([a-z0-9-]+|\*)$"}}
@@ -124,7 +124,7 @@ def _check_names(faults: Mapping[str, Mapping[str, Any]]) -> None:
             service, _, operation = key.partition(":")
             if service != _ANY and service not in _services():
                 raise ValueError(f"'{kind}.{key}': there is no service '{service}'")
-            if operation and operation not in _operations(service):
+            if operation and key not in OTHER_ACTIONS and operation not in _operations(service):
                 raise ValueError(f"'{kind}.{key}': there is no operation '{operation}' of '{service}'")
 
 
@@ -134,5 +134,4 @@ def _services() -> frozenset[str]:
 
 
 def _operations(service: str) -> frozenset[str]:
-    actions = S3_ACTIONS.values() if service == "s3" else ()
-    return frozenset((*get_service_model(service).operation_names, *actions))
+    return frozenset(get_service_model(service).operation_names)

@@ -7,10 +7,10 @@ from typing import Any
 
 from moto.iam.models import OpenIDConnectProvider
 
-from ackinstall.sandbox.aws import trust
 from ackinstall.sandbox.aws.account import Account
 from ackinstall.sandbox.aws.call import Call
 from ackinstall.sandbox.aws.errors import AwsError
+from ackinstall.sandbox.aws.policy_language import many
 
 _INLINE_LIMIT = 10_240
 # IAM takes the certificate's thumbprint itself when none is given; this one is an example.
@@ -45,6 +45,24 @@ class Iam:
         """Bound a role by a policy that exists."""
         self._check_boundary(call)
         return call.moto()
+
+    def create_user(self, call: Call) -> Mapping[str, Any]:
+        """Make a user, bounded by a policy when one is given."""
+        self._check_boundary(call)
+        result = call.moto()
+        self._bound(call, call.parameters.get("PermissionsBoundary"))
+        return result
+
+    def put_user_permissions_boundary(self, call: Call) -> Mapping[str, Any]:
+        """Bound a user by a policy that exists."""
+        self._check_boundary(call)
+        self._bound(call, call.parameters["PermissionsBoundary"])
+        return {}
+
+    def delete_user_permissions_boundary(self, call: Call) -> Mapping[str, Any]:
+        """Bound a user no more."""
+        self._bound(call, None)
+        return {}
 
     def put_role_policy(self, call: Call) -> Mapping[str, Any]:
         """Write an inline policy, as long as all of the role's together stay under the limit."""
@@ -99,6 +117,10 @@ class Iam:
             raise AwsError("NoSuchEntity", f"OpenIDConnect Provider not found for arn {arn}", 404)
         return provider
 
+    def _bound(self, call: Call, boundary: str | None) -> None:
+        user = self._account.iam.get_user(call.parameters["UserName"])
+        user.permissions_boundary_arn = boundary  # moto knows it of roles only
+
     def _check_boundary(self, call: Call) -> None:
         boundary = call.parameters.get("PermissionsBoundary")
         if boundary and boundary not in self._account.iam.managed_policies:
@@ -109,7 +131,7 @@ class Iam:
 def _check_trust(document: str) -> None:
     try:
         policy = json.loads(document)
-        statements = [dict(statement) for statement in trust.many(policy["Statement"])]
+        statements = [dict(statement) for statement in many(policy["Statement"])]
     except (ValueError, TypeError, KeyError):
         raise AwsError("MalformedPolicyDocument", "This policy contains invalid Json") from None
     for statement in statements:

@@ -12,7 +12,8 @@ from ackinstall.sandbox.aws.account import Account
 class Principal:
     """A caller of AWS as GetCallerIdentity names it, with the secret that its calls are signed with.
 
-    `role_arn`, `session_name`, `session_token` and `expiration` are empty for a user.
+    `role_arn` and all that is of a session are empty for a user; `session_policy` is the JSON text of the
+    policy that the session was narrowed by, if it was.
     """
 
     arn: str
@@ -22,6 +23,7 @@ class Principal:
     role_arn: str = ""
     session_name: str = ""
     session_token: str = ""
+    session_policy: str = ""
     expiration: datetime | None = None
 
     @property
@@ -40,6 +42,7 @@ def assumed(role: AssumedRole) -> Principal:
         role_arn=role.role_arn,
         session_name=role.session_name,
         session_token=role.session_token,
+        session_policy=role.policy or "",
         expiration=role.expiration.replace(tzinfo=UTC),
     )
 

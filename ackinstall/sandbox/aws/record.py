@@ -28,6 +28,7 @@ class Calls:
                 "status": status,
                 "seconds": round(seconds, 4),
                 "caller": call.principal.arn if call.principal else "",
+                "needs": [{"action": need.action, "resource": need.resource} for need in call.needs],
                 "parameters": _naming(call.parameters),
             }
         )

@@ -14,6 +14,7 @@ from ackinstall.sandbox.aws.authenticate import Authenticator
 from ackinstall.sandbox.aws.eks import ControlPlane, Eks
 from ackinstall.sandbox.aws.faults import Faults
 from ackinstall.sandbox.aws.iam import Iam
+from ackinstall.sandbox.aws.policy_simulator import PolicySimulator
 from ackinstall.sandbox.aws.record import Calls
 from ackinstall.sandbox.aws.s3 import S3
 from ackinstall.sandbox.aws.sagemaker_hosting import SageMakerHosting
@@ -40,7 +41,7 @@ class Sandbox:
         corrections = {
             "eks": (self._eks,),
             "sts": (Sts(account, Issuer(control_plane.issuer, service_account_key)),),
-            "iam": (Iam(account), service_linked_roles),
+            "iam": (Iam(account), PolicySimulator(account), service_linked_roles),
             "s3": (S3(account),),
             "sagemaker": (SageMakerJobs(account), hosting),
             "application-autoscaling": (ApplicationAutoScaling(account, hosting, service_linked_roles),),

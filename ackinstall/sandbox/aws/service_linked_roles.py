@@ -20,6 +20,11 @@ _NAMES = {SAGEMAKER_SCALING: "AWSServiceRoleForApplicationAutoScaling_SageMakerE
 _POLICIES = {SAGEMAKER_SCALING: "aws-service-role/AWSApplicationAutoscalingSageMakerEndpointPolicy"}
 
 
+def role_name(service: str) -> str:
+    """Name the role of a service; "*" when its name is not known here."""
+    return _NAMES.get(service, "*")
+
+
 @dataclass
 class DeletionTask:
     """A deletion under way; `usage` names the resources that keep the role, as RoleUsageList of the API."""

@@ -11,6 +11,7 @@ from ackinstall.sandbox.aws import principals, trust
 from ackinstall.sandbox.aws.account import Account
 from ackinstall.sandbox.aws.call import Call
 from ackinstall.sandbox.aws.errors import AwsError
+from ackinstall.sandbox.aws.policy_language import many
 
 _ALGORITHMS = ["RS256", "ES256"]
 
@@ -49,7 +50,8 @@ class Sts:
         if duration > int(role.max_session_duration or 3600):
             message = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
             raise AwsError("ValidationError", message)
-        assumed = self._account.sts.assume_role(call.scope.region, session, role_arn, "", duration, "")
+        policy = call.parameters.get("Policy", "")
+        assumed = self._account.sts.assume_role(call.scope.region, session, role_arn, policy, duration, "")
         who = principals.assumed(assumed)
         return {
             "Credentials": {
@@ -61,7 +63,7 @@ class Sts:
             "SubjectFromWebIdentityToken": claims["sub"],
             "AssumedRoleUser": {"AssumedRoleId": who.user_id, "Arn": who.arn},
             "Provider": provider.arn,
-            "Audience": min(set(trust.many(claims["aud"])) & set(provider.client_id_list)),
+            "Audience": min(set(many(claims["aud"])) & set(provider.client_id_list)),
         }
 
     def _validated(self, token: str) -> tuple[OpenIDConnectProvider, Mapping[str, Any]]:
@@ -109,7 +111,7 @@ class Sts:
 
 
 def _trusts(role: Role, provider: OpenIDConnectProvider, claims: Mapping[str, Any]) -> bool:
-    audience = min(set(trust.many(claims["aud"])) & set(provider.client_id_list))
+    audience = min(set(many(claims["aud"])) & set(provider.client_id_list))
     keys = {f"{provider.url}:aud": audience, f"{provider.url}:sub": claims["sub"]}
     return trust.allows(role.assume_role_policy_document, provider.arn, keys)
 

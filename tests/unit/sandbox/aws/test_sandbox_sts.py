@@ -81,8 +81,10 @@ def test_a_wrong_secret_is_refused(aws: RunningAws, service: str) -> None:
     assert caught.value.response["Error"]["Code"] == "SignatureDoesNotMatch"
 
 
-@pytest.mark.usefixtures("iam")
-def test_a_service_account_assumes_its_role_and_its_keys_work(aws: RunningAws) -> None:
+def test_a_service_account_assumes_its_role_and_its_keys_work(aws: RunningAws, iam: Client) -> None:
+    iam.attach_role_policy(
+        RoleName="controller", PolicyArn="arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
+    )
     result = assume(aws, aws.token())
     credentials = result["Credentials"]
     temporary = {
