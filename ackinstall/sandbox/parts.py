@@ -53,11 +53,11 @@ class PartsMissing(AckinstallError):
 
 @dataclass(frozen=True)
 class Part:
-    """A program, or the chart, that a sandbox is made of.
+    """A program, or a chart, that a sandbox is made of.
 
     Fields: `version` is the one that is made when none is found; `module` and `package` are Go's names of
-    it, or `member` the file in the wheel's layer; `asks` are the arguments that print the version, and
-    `lowest` is the lowest version taken from elsewhere.
+    it (a chart has no package), or `member` the file in the wheel's layer; `asks` are the arguments that
+    print the version, and `lowest` is the lowest version taken from elsewhere.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Part:
 
     @property
     def built(self) -> str:
-        """The name that `go build` gives to the program."""
+        """The name that `go build` gives to the program; parts of one name are not made in one go."""
         words = self.package.split("/")
         return words[-2] if re.fullmatch(r"v\d+", words[-1]) else words[-1]
 
@@ -118,6 +118,7 @@ def _go(name: str, module: str, package: str, *asks: str, lowest: tuple[int, ...
 CHART = "sagemaker-chart"
 _KUBERNETES = "k8s.io/kubernetes"
 _CONTROLLER = "github.com/aws-controllers-k8s/sagemaker-controller"
+_IAM_CONTROLLER = "github.com/aws-controllers-k8s/iam-controller"
 PARTS = {
     part.name: part
     for part in (
@@ -135,6 +136,9 @@ PARTS = {
         _go("crane", "github.com/google/go-containerregistry", "/cmd/crane", "version", lowest=(0, 16)),
         _go("sagemaker-controller", _CONTROLLER, "/cmd/controller"),
         Part(CHART, go_version(_CONTROLLER), _CONTROLLER),
+        # Somebody else's controller, for tests: no sandbox needs it.
+        _go("iam-controller", _IAM_CONTROLLER, "/cmd/controller"),
+        Part("iam-chart", go_version(_IAM_CONTROLLER), _IAM_CONTROLLER),
     )
 }
 

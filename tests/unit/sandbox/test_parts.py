@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ackinstall.sandbox import parts
+from ackinstall.sandbox.assembly import Wishes, needed_parts
 from ackinstall.sandbox.building import ensure
 from ackinstall.sandbox.parts import PARTS, PartsMissing, find, missing, version_in
 from ackinstall.sandbox.progress import Progress
@@ -110,8 +111,8 @@ def test_old_go_cannot_build(bare: Path) -> None:
     assert missing(["etcd"]) == {}
 
 
-def test_every_built_part_has_its_own_program_name_and_place() -> None:
-    built = [part for part in PARTS.values() if part.package]
+def test_every_built_part_has_its_own_place_and_those_of_a_sandbox_their_own_program_names() -> None:
+    built = [part for name in needed_parts(Wishes("demo")) if (part := PARTS[name]).package]
     assert len({part.built for part in built}) == len(built)
     assert PARTS["etcd"].built == "server"
     assert len({part.cached for part in PARTS.values()}) == len(PARTS)
