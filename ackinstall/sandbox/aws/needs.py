@@ -111,8 +111,10 @@ def _own(account: Account, call: Call, resource: str) -> Iterator[tuple[str, str
         yield f"{_PREFIXES.get(call.service, call.service)}:{call.operation}", resource, {}
     elif call.operation == "DeleteObjects":
         for one in given["Delete"]["Objects"]:
-            version = "Version" if "VersionId" in one else ""
-            yield f"s3:DeleteObject{version}", bucket_arn(account, given["Bucket"], one["Key"]), {}
+            arn = bucket_arn(account, given["Bucket"], one["Key"])
+            yield "s3:DeleteObject", arn, {}  # asked for in any case, says DeleteObjects
+            if "VersionId" in one:
+                yield "s3:DeleteObjectVersion", arn, {}
     else:
         version = "Version" if "VersionId" in given and call.operation in _OF_VERSIONS else ""
         yield f"s3:{S3_ACTIONS.get(call.operation, call.operation)}{version}", resource, {}

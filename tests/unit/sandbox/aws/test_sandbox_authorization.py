@@ -208,7 +208,7 @@ def container(**more: Json) -> Json:
             "s3",
             "delete_objects",
             {"Bucket": "b", "Delete": {"Objects": [{"Key": "x"}, {"Key": "y", "VersionId": "1"}]}},
-            ["s3:DeleteObject b/x", "s3:DeleteObjectVersion b/y"],
+            ["s3:DeleteObject b/x", "s3:DeleteObject b/y", "s3:DeleteObjectVersion b/y"],
         ),
         ("eks", "list_clusters", {}, ["eks:ListClusters *"]),
         ("eks", "list_access_entries", {"clusterName": "demo"}, ["eks:ListAccessEntries cluster/demo"]),
