@@ -10,7 +10,7 @@ slow provider are then the same case: look again. The engine knows no AWS and no
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -74,8 +74,11 @@ def plan(resources: Sequence[Resource], clients: "Clients", options: Options) ->
     Raises the first resource's AckinstallError when a resource cannot be observed.
     """
 
+    def pause(seconds: float) -> None:
+        options.stop.wait(seconds)
+
     def look(resource: Resource) -> Change:
-        for attempt in _rounds(min(resource.patience, 30.0), options):
+        for attempt in _rounds(min(resource.patience, 30.0), options, pause):
             with attempt:
                 return _look(resource, clients, options)
         raise AssertionError  # pragma: no cover (tenacity returns or raises)
@@ -91,6 +94,10 @@ def converge(resource: Resource, clients: "Clients", options: Options, tell: Tel
     """
     started = time.monotonic()
     memory = _Memory(resource.settles)
+
+    def waiting(why: str) -> None:
+        tell(Progress(resource, Status.WAITING, detail=why, seconds=time.monotonic() - started))
+
     patience = resource.patience if options.timeout is None else min(resource.patience, options.timeout)
 
     def round_() -> Change:
@@ -103,11 +110,17 @@ def converge(resource: Resource, clients: "Clients", options: Options, tell: Tel
         if options.stop.is_set():
             raise Interrupted
         memory.admit(change)
-        _act(change, clients)
+        for step in _act(change, clients):
+            waiting(step)
+            if options.stop.is_set():
+                raise Interrupted
         memory.acted(change)
         raise _LookAgain("was written, but no time was left to look again")
 
-    for attempt in _rounds(patience, options, lambda why: tell(_waiting(resource, why, started))):
+    def pause(seconds: float) -> None:
+        resource.wait(clients, seconds, options.stop)
+
+    for attempt in _rounds(patience, options, pause, waiting):
         with attempt:
             return round_()
     raise AssertionError  # pragma: no cover (tenacity returns or raises)
@@ -218,11 +231,12 @@ def _look(resource: Resource, clients: "Clients", options: Options) -> Change:
     return decide(resource, seen, present=options.present, adopt=options.adopt)
 
 
-def _act(change: Change, clients: "Clients") -> None:
+def _act(change: Change, clients: "Clients") -> Iterator[str]:
+    """Carry one change out; yield how far a long removal is."""
     resource = change.resource
     try:
         if change.kind in (Kind.REPLACE, Kind.DELETE):
-            resource.delete(clients)
+            yield from resource.delete(clients) or ()
         if change.kind in (Kind.REPLACE, Kind.CREATE):
             resource.create(clients)
         if change.kind is Kind.UPDATE:
@@ -262,15 +276,14 @@ class _Memory:
         self._when = time.monotonic()
 
 
-def _waiting(resource: Resource, why: str, started: float) -> Progress:
-    return Progress(resource, Status.WAITING, detail=why, seconds=time.monotonic() - started)
-
-
 def _rounds(
-    patience: float, options: Options, waiting: Callable[[str], None] | None = None
+    patience: float,
+    options: Options,
+    pause: Callable[[float], None],
+    waiting: Callable[[str], None] | None = None,
 ) -> tenacity.Retrying:
     """Return one resource's rounds: at once after a write, else with growing pauses, until patience ends."""
-    pause = tenacity.wait_random_exponential(multiplier=0.1, max=3)
+    growing = tenacity.wait_random_exponential(multiplier=0.1, max=3)
 
     def before_pause(state: tenacity.RetryCallState) -> None:
         why = _reason(state)
@@ -286,9 +299,9 @@ def _rounds(
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Retry),
-        wait=lambda state: 0 if isinstance(_reason(state), _LookAgain) else pause(state),
+        wait=lambda state: 0 if isinstance(_reason(state), _LookAgain) else growing(state),
         stop=tenacity.stop_after_delay(patience),
-        sleep=tenacity.sleep_using_event(options.stop),
+        sleep=pause,
         before_sleep=before_pause,
         retry_error_callback=out_of_patience,
     )

@@ -1,6 +1,7 @@
 """A cluster that does not exist any more: it holds nothing, and nothing can be made in it."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +24,9 @@ class GoneCluster:
     def list(self, api_version: str, kind: str, namespace: str = "", labels: str = "") -> list[Manifest]:  # noqa: ARG002 (same)
         """See Kube."""
         return []
+
+    def watch(self, kinds: Iterable[tuple[str, str]], seconds: float, stop: threading.Event) -> None:
+        """See Kube. Nothing ever changes."""
 
     def create(self, manifest: Manifest) -> None:
         """See Kube."""

@@ -5,7 +5,8 @@ A thin face over the `kubernetes` package's DynamicClient, so that tests can sta
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -44,6 +45,11 @@ class Kube(Protocol):
 
     def list(self, api_version: str, kind: str, namespace: str = "", labels: str = "") -> list[Manifest]:
         """Return all objects of a kind, in one namespace or in all; none when the kind does not exist."""
+
+    def watch(self, kinds: Iterable[tuple[str, str]], seconds: float, stop: threading.Event) -> None:
+        """Return when an object of one of the kinds (apiVersion, kind) changes, after some `seconds`, or
+        soon after `stop` is set.
+        """
 
     def create(self, manifest: Manifest) -> None:
         """Create the object; one that exists is a conflict."""
@@ -158,6 +164,29 @@ class ApiServer:
             if is_absent(error):  # the kind went after it was discovered
                 return []
             raise
+
+    def watch(self, kinds: Iterable[tuple[str, str]], seconds: float, stop: threading.Event) -> None:
+        """See Kube."""
+        changed = threading.Event()
+        for api_version, kind in kinds:
+            # A thread that hangs on a silent stream must not keep the program; the server ends the stream.
+            arguments = (api_version, kind, seconds, changed)
+            threading.Thread(target=self._watch, args=arguments, daemon=True).start()
+        end = time.monotonic() + seconds
+        while not (changed.wait(0.2) or stop.is_set() or time.monotonic() > end):
+            pass
+
+    def _watch(self, api_version: str, kind: str, seconds: float, changed: threading.Event) -> None:
+        """Set `changed` at the first change after now, or when the kind cannot be watched any more."""
+        try:
+            found = self._kind(api_version, kind)
+            now = self._read(self._open().get(found, limit=1, **_PLAIN))["metadata"]["resourceVersion"]
+            events = self._open().watch(found, resource_version=now, timeout=max(int(seconds), 1))
+            is_news = any(True for _ in events)
+        except Exception:  # noqa: BLE001 (the next look tells what is wrong)
+            is_news = True
+        if is_news:
+            changed.set()
 
     def create(self, manifest: Manifest) -> None:
         """See Kube."""

@@ -5,8 +5,9 @@ the other (`create`, `update`, `delete`). It never decides. `decide` does, for e
 so a plan is a list of its answers and can be shown, compared and tested without a world.
 """
 
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -172,8 +173,15 @@ class Resource(ABC):
         """Make the differences of `change` go away."""
 
     @abstractmethod
-    def delete(self, clients: "Clients") -> None:
-        """Remove the object; removing what is gone already is no error."""
+    def delete(self, clients: "Clients") -> Iterable[str] | None:
+        """Remove the object; removing what is gone already is no error.
+
+        A removal that takes long is a generator of how far it is: it can be stopped at each step.
+        """
+
+    def wait(self, clients: "Clients", seconds: float, stop: threading.Event) -> None:  # noqa: ARG002 (few types can be watched)
+        """Wait until it makes sense to look again: for some `seconds`, or until `stop` is set."""
+        stop.wait(seconds)
 
 
 def decide(resource: Resource, seen: Seen | None, *, present: bool = True, adopt: bool = False) -> Change:

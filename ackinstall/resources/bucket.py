@@ -1,12 +1,13 @@
 """The S3 bucket for data and models: private, encrypted, TLS only, shared by the account's clusters."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ackinstall.errors import AckinstallError, Kept, Refused, aws_code, is_absent
+from ackinstall.errors import Kept, Refused, aws_code, is_absent
 from ackinstall.policies import Document, canonical, parse, text
 from ackinstall.resource import TAKEN_OVER, USERS, Change, Resource, Seen, State
+from ackinstall.resources.bucket_calls import BucketCalls
 from ackinstall.resources.marks import PREFIX, Tags, is_ours, mapping, marked, pairs, users, wanted
 
 if TYPE_CHECKING:
@@ -19,14 +20,7 @@ PRIVATE = {
     "RestrictPublicBuckets": True,
 }
 ENCRYPTED = ("AES256", "aws:kms", "aws:kms:dsse")
-NONE_SET = frozenset(
-    {
-        "NoSuchBucketPolicy",
-        "NoSuchPublicAccessBlockConfiguration",
-        "NoSuchTagSet",
-        "ServerSideEncryptionConfigurationNotFoundError",
-    }
-)
+HOLDS_OBJECTS = "holds objects"
 WITHOUT_CONSTRAINT = "us-east-1"
 """The region whose buckets have no LocationConstraint:
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
@@ -53,7 +47,9 @@ class Bucket(Resource):
     @property
     def by_hand(self) -> str:
         """See Resource."""
-        return f"aws s3 rb s3://{self.name} --force"
+        return (
+            f"ackinstall down --region {self.region} --cluster {self.owner.partition('/')[2]} --delete-data"
+        )
 
     def desired(self) -> State:
         """See Resource."""
@@ -67,7 +63,7 @@ class Bucket(Resource):
 
     def observe(self, clients: "Clients") -> Seen | None:
         """See Resource."""
-        s3 = _Bucket(clients.aws.client("s3"), self.name, self.account)
+        s3 = self._open(clients)
         try:
             region = s3.ask("get_bucket_location").get("LocationConstraint") or WITHOUT_CONSTRAINT
             tags = mapping(s3.ask("get_bucket_tagging").get("TagSet", ()))
@@ -98,10 +94,13 @@ class Bucket(Resource):
 
     def loses(self, clients: "Clients") -> str:
         """See Resource."""
-        s3 = _Bucket(clients.aws.client("s3"), self.name, self.account)
-        if self.delete_data or not (s3.ask("list_objects_v2", MaxKeys=1).get("Contents")):
+        if self.delete_data or not self._open(clients).holds_objects():
             return ""
-        return f"holds objects (`aws s3 rb s3://{self.name} --force` deletes them)"
+        return HOLDS_OBJECTS
+
+    def takes(self, clients: "Clients") -> State:
+        """See Resource."""
+        return {"objects": self._open(clients).content()} if self.delete_data else {}
 
     def create(self, clients: "Clients") -> None:
         """See Resource."""
@@ -117,7 +116,7 @@ class Bucket(Resource):
 
     def update(self, clients: "Clients", change: Change) -> None:
         """See Resource."""
-        s3 = _Bucket(clients.aws.client("s3"), self.name, self.account)
+        s3 = self._open(clients)
         self._tag(s3, change)
         if "publicAccessBlock" in change.paths:
             s3.tell("put_public_access_block", PublicAccessBlockConfiguration=PRIVATE)
@@ -130,19 +129,22 @@ class Bucket(Resource):
                 Policy=text(self._merged(parse(s3.ask("get_bucket_policy").get("Policy", "{}")))),
             )
 
-    def delete(self, clients: "Clients") -> None:
+    def delete(self, clients: "Clients") -> Iterator[str]:
         """See Resource."""
-        s3 = _Bucket(clients.aws.client("s3"), self.name, self.account)
+        s3 = self._open(clients)
         try:
             if self.delete_data:
-                s3.empty()
+                yield from s3.empty()
             s3.tell("delete_bucket")
         except Exception as error:
             if is_absent(error):
                 return
             if aws_code(error) == "BucketNotEmpty":
-                raise Kept(f"holds objects (`aws s3 rb s3://{self.name} --force` deletes them)") from error
+                raise Kept(HOLDS_OBJECTS) from error
             raise
+
+    def _open(self, clients: "Clients") -> BucketCalls:
+        return BucketCalls(clients.aws.client("s3"), self.name, self.account)
 
     def _own(self, policy: Document) -> list[Any]:
         sids = {statement["Sid"] for statement in self.policy["Statement"]}
@@ -153,7 +155,7 @@ class Bucket(Resource):
         others = [one for one in _statements(policy) if one not in own]
         return {**self.policy, "Statement": [*others, *self.policy["Statement"]]}
 
-    def _tag(self, s3: "_Bucket", change: Change) -> None:
+    def _tag(self, s3: BucketCalls, change: Change) -> None:
         if not (change.reason == TAKEN_OVER or change.paths & {USERS, "tags"}):
             return
         found = mapping(s3.ask("get_bucket_tagging").get("TagSet", ()))
@@ -169,51 +171,6 @@ class Bucket(Resource):
             f"the bucket '{self.name}' exists and cannot be read: "
             "another account has the name, or reading is not allowed",
             "give another name with `--set bucket.name=NAME`",
-        )
-
-
-class _Bucket:
-    """One bucket's calls, each of them bound to the account that must own it."""
-
-    def __init__(self, s3: Any, name: str, account: str) -> None:  # noqa: ANN401 (boto3's)
-        self._s3 = s3
-        self._about = {"Bucket": name, "ExpectedBucketOwner": account}
-
-    def ask(self, operation: str, **arguments: object) -> dict[str, Any]:
-        """Return an answer, empty where nothing of the sort is set."""
-        call: Callable[..., dict[str, Any]] = getattr(self._s3, operation)
-        try:
-            return call(**self._about, **arguments)
-        except Exception as error:
-            if aws_code(error) in NONE_SET:
-                return {}
-            raise
-
-    def tell(self, operation: str, **arguments: object) -> None:
-        """Make a change."""
-        getattr(self._s3, operation)(**self._about, **arguments)
-
-    def empty(self) -> None:
-        """Delete all versions, delete markers and open uploads."""
-        for page in self._s3.get_paginator("list_object_versions").paginate(**self._about):
-            found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-            if found:
-                keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
-                answer = self.ask("delete_objects", Delete={"Objects": keys, "Quiet": True})
-                _check_deleted(answer.get("Errors", ()))
-        for page in self._s3.get_paginator("list_multipart_uploads").paginate(**self._about):
-            for upload in page.get("Uploads", ()):
-                self.tell("abort_multipart_upload", Key=upload["Key"], UploadId=upload["UploadId"])
-
-
-def _check_deleted(errors: Sequence[Mapping[str, str]]) -> None:
-    """Raise AckinstallError for objects that S3 did not delete, which it tells in a successful answer."""
-    if errors:
-        first = errors[0]
-        raise AckinstallError(
-            "objects-not-deleted",
-            f"{len(errors)} objects were not deleted, '{first['Key']}' first: "
-            f"{first.get('Message', first['Code'])}",
         )
 
 

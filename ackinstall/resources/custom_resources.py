@@ -5,6 +5,7 @@ their controllers live; `Retained` lets them go from Kubernetes and keeps what t
 `Released` does that where no controller is left that could let them go.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from ackinstall.workloads import ACK, POLICY, RETAIN, Workload, describe, next_t
 if TYPE_CHECKING:
     from ackinstall.clients import Clients
 
+WATCHED = 10.0
+"""Seconds after which all are looked at again even when nothing seems to have changed."""
 STUCK = timedelta(seconds=45)
 """How long a removal may be in trouble before nobody waits for it; controllers try again after 30 s."""
 NAME = "ack"
@@ -55,6 +58,11 @@ class CustomResources(Resource):
 
     def update(self, clients: "Clients", change: Change) -> None:
         """See Resource. Users change them."""
+
+    def wait(self, clients: "Clients", seconds: float, stop: threading.Event) -> None:
+        """See Resource. Watches them, then lets `seconds` pass in which more may change."""
+        clients.kube.watch([served(one) for one in self.definitions], WATCHED, stop)
+        stop.wait(min(seconds, 1.0))
 
     def alive(self, clients: "Clients") -> list[Workload]:
         """Return all that exist, sorted by kind, namespace and name."""
@@ -106,7 +114,7 @@ class Removed(CustomResources):
             state={},
             ours=True,
             locked=f"{helpless}, so nobody would remove what {counted(alive)} stand for" if helpless else "",
-            busy="" if ready else f"{counted(alive)} are on their way{_troubles(alive)}",
+            busy="" if ready else on_their_way(alive),
             stage=f"{counted(ready)} of {len(alive)}",
         )
 
@@ -129,7 +137,7 @@ class Retained(CustomResources):
         return Seen(
             state={},
             ours=True,
-            busy="" if ready else f"{counted(alive)} are on their way{_troubles(alive)}",
+            busy="" if ready else on_their_way(alive),
             stage=f"{counted(ready)}, kept in AWS",
         )
 
@@ -206,9 +214,16 @@ def _since(workload: Workload) -> datetime:
     return datetime.fromisoformat(workload.manifest["metadata"]["deletionTimestamp"])
 
 
-def _troubles(alive: Sequence[Workload]) -> str:
-    told = [f"'{one.label}': {one.trouble}" for one in alive if one.is_going and one.trouble]
-    return f" ({told[0]})" if told else ""
+def on_their_way(alive: Sequence[Workload]) -> str:
+    """Return a line for each kind: how many are left, and what the first of them is in trouble with."""
+    lines = []
+    for kind, count in totals(alive).items():
+        of_kind = [one for one in alive if one.ref.kind == kind]
+        going = sum(one.is_going for one in of_kind)
+        troubles = [f": '{one.label}' {one.trouble}" for one in of_kind if one.is_going and one.trouble]
+        rest = f", {count - going} later" if count > going else ""
+        lines.append(f"{kind}: {going} on their way{rest}{''.join(troubles[:1])}")
+    return "\n".join(lines)
 
 
 def _delete(clients: "Clients", workloads: Sequence[Workload]) -> None:

@@ -1,6 +1,7 @@
 """The fake Kubernetes API: ackinstall.kube.Kube over a Cluster in memory, with every verb counted."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from urllib3.exceptions import MaxRetryError, ProtocolError
@@ -33,6 +34,11 @@ class FakeKube:
         """See Kube."""
         what = f"list {kind} in '{namespace}'"
         return self._read(what, lambda: [*self.cluster.list(api_version, kind, namespace, labels)])
+
+    def watch(self, kinds: Iterable[tuple[str, str]], seconds: float, stop: threading.Event) -> None:
+        """See Kube. Here everything happens when somebody looks, so there is nothing to wait for."""
+        what = ", ".join(kind for _, kind in kinds)
+        self._read(f"watch {what}", lambda: stop.wait(min(seconds, 0.01)))
 
     def create(self, manifest: Manifest) -> None:
         """See Kube."""

@@ -1,0 +1,182 @@
+"""What `down` finds by the mark alone, shows before it goes, and proves at its end."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support.aws import ACCOUNT, REGION
+from support.commands import Commands, aws_error
+from support.world import World
+
+from ackinstall.kube import Kube, Manifest, Ref
+from ackinstall.resource import USERS
+
+ROLE = "ack-controller-role-demo"
+EXECUTION_ROLE = f"ack-sagemaker-execution-role-{ACCOUNT}"
+BUCKET = f"ack-sagemaker-bucket-{ACCOUNT}"
+LINKED = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+DOWN = ("down", "--cluster", "demo", "--yes")
+
+
+@pytest.fixture
+def commands(world: World, tmp_path: Path) -> Commands:
+    """The commands on an account with the clusters `demo` and `other`."""
+    world.aws.add_clusters()
+    return Commands(world, tmp_path)
+
+
+@pytest.fixture
+def installed(commands: Commands) -> Commands:
+    """The commands on an installation."""
+    assert commands.run("up", "--cluster", "demo", "--yes").code == 0
+    return commands
+
+
+def vanish(commands: Commands) -> None:
+    """Delete the EKS cluster; whoever asks its API server from now on hangs."""
+    commands.world.aws.remove_cluster("demo")
+
+    def hang(_: Kube) -> Kube:
+        raise AssertionError("the API server of a cluster that is gone was asked")
+
+    commands.kube = hang
+
+
+def roles(world: World) -> set[str]:
+    return set(world.aws.inventory()["roles"])
+
+
+# a cluster that is gone
+
+
+def test_of_a_vanished_cluster_the_aws_side_goes(commands: Commands) -> None:
+    """With the cluster deleted in EKS, all that it left in AWS is found by its tags and removed."""
+    before = commands.world.aws.inventory()
+    commands.run("up", "--cluster", "demo", "--yes")
+    vanish(commands)
+    shown = commands.run("plan", "--cluster", "demo", "--down")
+    assert shown.code == 0
+    for name in ("oidc-provider/oidc.eks", f"iam-role/{ROLE}", f"iam-role/{EXECUTION_ROLE}", f"bucket/{BUCKET}", LINKED):
+        assert f"- {name}" in shown.stdout or name in shown.stdout
+    ended = commands.run(*DOWN)
+    assert (ended.code, "nothing is left" in ended.stdout) == (0, True), ended
+    assert commands.world.aws.inventory() == before
+
+
+def test_what_a_vanished_cluster_shares_stays(commands: Commands) -> None:
+    """What another cluster uses too stays, and only loses the mark of the one that is gone."""
+    commands.run("up", "--cluster", "demo", "--yes")
+    iam = commands.world.aws.client("iam")
+    iam.tag_role(RoleName=EXECUTION_ROLE, Tags=[{"Key": f"ackinstall:{REGION}/other", "Value": "user"}])
+    vanish(commands)
+    ended = commands.run(*DOWN)
+    assert ended.code == 0, ended
+    assert EXECUTION_ROLE in roles(commands.world)
+    assert ROLE not in roles(commands.world)
+    tags = commands.world.aws.inventory()["roles"][EXECUTION_ROLE]["tags"]
+    assert {key for key in tags if key.startswith("ackinstall:")} == {f"ackinstall:{REGION}/other"}
+
+
+def test_a_service_linked_role_that_is_not_tagged_yet_goes_too(commands: Commands) -> None:
+    """A run that was killed between making the role and tagging it left our description on it."""
+    commands.run("up", "--cluster", "demo", "--yes")
+    iam = commands.world.aws.client("iam")
+    tags = commands.world.aws.inventory()["roles"][LINKED]["tags"]
+    iam.untag_role(RoleName=LINKED, TagKeys=list(tags))
+    vanish(commands)
+    assert commands.run(*DOWN).code == 0
+    assert LINKED not in roles(commands.world)
+
+
+def test_a_name_that_never_was_a_cluster_is_a_mistake(installed: Commands) -> None:
+    """Where no mark names the cluster, it is a wrong name, whatever else is in the account: exit 2."""
+    answer, changed = installed.changed_by("down", "--cluster", "dmeo", "--yes")
+    assert (answer.code, answer.error.endswith("[unknown-cluster]"), changed) == (2, True, False)
+
+
+def test_the_provider_of_a_former_cluster_goes(installed: Commands) -> None:
+    """A cluster that was made anew under its name has another issuer; the old provider goes with the rest."""
+    iam = installed.world.aws.client("iam")
+    arn = iam.create_open_id_connect_provider(
+        Url=f"https://oidc.eks.{REGION}.amazonaws.com/id/FORMER",
+        ClientIDList=["sts.amazonaws.com"],
+        Tags=[{"Key": "ackinstall", "Value": "owned"}, {"Key": f"ackinstall:{REGION}/demo", "Value": "user"}],
+    )["OpenIDConnectProviderArn"]
+    foreign = iam.create_open_id_connect_provider(
+        Url=f"https://oidc.eks.{REGION}.amazonaws.com/id/FOREIGN", ClientIDList=["sts.amazonaws.com"]
+    )["OpenIDConnectProviderArn"]
+    assert installed.run(*DOWN).code == 0
+    left = installed.world.aws.inventory()["providers"]
+    assert arn not in left
+    assert foreign in left
+
+
+# what goes with a removal
+
+
+def test_foreign_inline_policies_are_shown_before_they_go(installed: Commands) -> None:
+    """A role goes with its inline policies; those that others put there are shown whole, and no others."""
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}]}
+    installed.world.aws.client("iam").put_role_policy(
+        RoleName=ROLE, PolicyName="theirs", PolicyDocument=json.dumps(document)
+    )
+    shown = installed.run("plan", "--cluster", "demo", "--down").stdout
+    told = [line.strip() for line in shown.splitlines() if "not ours" in line]
+    assert told == [f"goes with it, not ours: inlinePolicies.theirs {json.dumps(document)}"]
+    assert installed.run(*DOWN).code == 0
+    assert ROLE not in roles(installed.world)
+
+
+def test_the_objects_in_the_bucket_are_counted_and_go(installed: Commands) -> None:
+    """`--delete-data` says how much goes, and takes versions, markers and open uploads; without, the bucket
+    stays, exit 0, and the command that removes it is printed.
+    """
+    s3 = installed.world.aws.client("s3")
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    for text in ("one", "two"):
+        s3.put_object(Bucket=BUCKET, Key="data", Body=text.encode())
+    s3.delete_object(Bucket=BUCKET, Key="data")
+    s3.create_multipart_upload(Bucket=BUCKET, Key="large")
+
+    kept = installed.run(*DOWN)
+    assert kept.code == 0, kept
+    assert f"bucket/{BUCKET}: holds objects" in kept.stdout
+    assert f"ackinstall down --region {REGION} --cluster demo --delete-data" in kept.stdout
+
+    shown = installed.run("plan", "--cluster", "demo", "--down", "--delete-data").stdout
+    assert 'objects "3 versions of objects, 0.0 MiB"' in shown
+    assert installed.run(*DOWN, "--delete-data").code == 0
+    assert installed.world.aws.inventory()["buckets"] == {}
+
+
+# the proof
+
+
+def test_what_carries_our_mark_and_is_unknown_is_left_and_named(installed: Commands) -> None:
+    """A marked object that the profile does not speak of is no success: it is named with its command."""
+    metadata = {"name": "former", "namespace": "default", "labels": {"ackinstall/managed": "true"}}
+    installed.world.cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+    ended = installed.run(*DOWN)
+    assert (ended.code, ended.error) == (1, "error: not all is gone [something-is-left]")
+    assert "x ConfigMap/former: carries our mark" in ended.stdout
+    assert "`kubectl delete configmap former --namespace default` removes it" in ended.stdout
+
+
+def test_what_aws_keeps_is_kept_on_purpose(installed: Commands) -> None:
+    """A service-linked role that another region uses is kept by AWS: that is no failure."""
+    installed.world.aws.keep_service_linked_roles("arn:aws:sagemaker:eu-west-1:123456789012:endpoint/theirs")
+    ended = installed.run(*DOWN)
+    assert ended.code == 0, ended
+    assert f"= service-linked-role/{LINKED}: AWS keeps it: arn:aws:sagemaker:eu-west-1" in ended.stdout
+    assert LINKED in roles(installed.world)
+
+
+def test_a_kind_that_may_not_be_listed_is_named(installed: Commands) -> None:
+    """RBAC that hides one kind is an error that names it, not an empty list: nothing is removed."""
+    before = installed.world.inventory()
+    installed.kube = lambda kube: Hiding(kube)
+    answer = installed.run(*DOWN, "--workloads", "delete")
+    assert answer.code == 1
+    assert "endpoints.sagemaker.services.k8s.aws is forbidden" in answer.error
+    installed.kube = lambda kube: kube
+    assert installed.world.inventory() == before
