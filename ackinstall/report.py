@@ -154,9 +154,10 @@ def progress_text(progress: Progress) -> str:
     name, seconds = progress.resource.id, f"{progress.seconds:.1f} s"
     match progress.status:
         case Status.WAITING:
-            waited = f"  . {name} waits ({progress.seconds:.0f} s)"
-            one, *more = progress.detail.splitlines() or [""]
-            return "\n      ".join([f"{waited}:", one, *more]) if more else f"{waited}: {one}"
+            lines = progress.detail.splitlines()
+            if len(lines) > 1:
+                return "\n      ".join([f"  . {name} waits ({progress.seconds:.0f} s):", *lines])
+            return f"  . {name} waits: {progress.detail} ({progress.seconds:.0f} s)"
         case Status.DONE:
             kind = progress.change.kind if progress.change else Kind.NOTHING
             reason = f": {progress.detail}" if progress.detail else ""

@@ -45,11 +45,11 @@ def test_a_second_up_writes_nothing(world: World, tmp_path: Path) -> None:
         changes = engine.plan(target.resources, target.clients, options)
         assert all(one.error is None for one in engine.run(changes, target.clients, options, lambda _: None))
 
-    with opened(Choice(cluster="demo"), way, present=True) as target:
+    with opened(Choice(cluster="demo"), way) as target:
         up(target)
     wanted = world.inventory()
     world.faults.begin()
-    with opened(Choice(cluster="demo"), way, present=True) as target:
+    with opened(Choice(cluster="demo"), way) as target:
         up(target)
     assert world.faults.writes == []
     assert len(world.faults.named("eks:", "iam:", "s3:", "sts:")) <= 12

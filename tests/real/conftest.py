@@ -15,8 +15,10 @@ from inventory import Inventory, inventory
 from sandboxed import Sandboxed
 
 from ackinstall.sandbox.assembly import Wishes, needed_parts
+from ackinstall.sandbox.building import ensure
 from ackinstall.sandbox.layout import names
 from ackinstall.sandbox.parts import PartsMissing, missing
+from ackinstall.sandbox.progress import Progress
 
 HERE = Path(__file__).parent
 NAME = re.compile(r"real-\w+-(\d+)(-\w+)?")
@@ -24,9 +26,7 @@ NAME = re.compile(r"real-\w+-(\d+)(-\w+)?")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of this folder, give them the time that a first build of the parts takes, and skip them,
-    with the reason, where the parts cannot be had.
-    """
+    """Mark the tests of this folder, and skip them, with the reason, where the parts cannot be had."""
     mine = [item for item in items if item.path.is_relative_to(HERE)]
     reasons = missing(needed_parts(Wishes("real"))) if mine else {}
     for item in mine:
@@ -34,6 +34,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.timeout(900))
         if reasons:
             item.add_marker(pytest.mark.skip(reason=PartsMissing(reasons).message))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Make the parts now, where no test's time runs: the first build takes minutes."""
+    wanted = [item for item in session.items if item.get_closest_marker("real")]
+    if any(not item.get_closest_marker("skip") for item in wanted) and not session.config.option.collectonly:
+        ensure(needed_parts(Wishes("real")), Progress())
 
 
 class Home:

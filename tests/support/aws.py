@@ -82,9 +82,10 @@ class InProcessAws:
         self._sandbox = Sandbox(self.account, CLUSTERS[0], _control_plane(CLUSTERS[0]), public.decode())
         self._application = self._sandbox.application
         self._application._moto = _Moto()
+        self._linked = _PromptServiceLinkedRoles(self.account)
         self._application._corrections = {
             **self._application._corrections,
-            "iam": (self._application._corrections["iam"][0], _PromptServiceLinkedRoles(self.account)),
+            "iam": (self._application._corrections["iam"][0], self._linked),
             "sts": (_Issuers(self.account, public.decode()), Sts(self.account, Issuer("", ""))),
         }
         with pytest.MonkeyPatch.context() as environment:
@@ -107,8 +108,10 @@ class InProcessAws:
                     store.reset()
             reset_model_data()
             iam = self.account.iam
+        self._linked.users = ()
         iam.managed_policies.update(_managed_policies())
         iam.create_user(REGION, "administrator")
+        iam.attach_user_policy("arn:aws:iam::aws:policy/AdministratorAccess", "administrator")
         key = iam.create_access_key("administrator")
         iam.access_keys.pop(key.access_key_id)
         key.access_key_id, key.secret_access_key = _KEY, _ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]
@@ -119,6 +122,14 @@ class InProcessAws:
         """Let EKS answer for the clusters CLUSTERS; it takes a while, and few tests ask EKS."""
         for cluster in CLUSTERS:
             self._sandbox._eks.add_cluster(cluster, _control_plane(cluster))
+
+    def remove_cluster(self, name: str) -> None:
+        """Let EKS know nothing of a cluster, as after its deletion."""
+        self.account.eks(REGION).clusters.pop(name)
+
+    def keep_service_linked_roles(self, arn: str) -> None:
+        """Let IAM refuse to delete service-linked roles because of the resource `arn`."""
+        self._linked.users = (arn,)
 
     def client(self, service: str) -> Any:  # noqa: ANN401 (boto3's clients are made at run time)
         """See ackinstall.clients.Aws."""
@@ -239,7 +250,11 @@ _RESPONSES = {
 
 
 class _PromptServiceLinkedRoles(ServiceLinkedRoles):
-    """Service-linked roles whose deletion has ended when somebody asks for it."""
+    """Service-linked roles whose deletion has ended when somebody asks for it; `users` are ARNs of what
+    uses them in other regions.
+    """
+
+    users: tuple[str, ...] = ()
 
     def delete_service_linked_role(self, call: AwsCall) -> Mapping[str, Any]:
         role = self._account.iam.get_role(call.parameters["RoleName"])
@@ -247,6 +262,10 @@ class _PromptServiceLinkedRoles(ServiceLinkedRoles):
         self._tasks[task_id] = task = DeletionTask()
         self._finish(task, role, role.path.split("/")[2])
         return {"DeletionTaskId": task_id}
+
+    def _usage(self) -> tuple[Mapping[str, Any], ...]:
+        elsewhere = tuple({"Region": arn.split(":")[3], "Resources": [arn]} for arn in self.users)
+        return (*elsewhere, *super()._usage())
 
 
 class _Issuers:
