@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
@@ -44,11 +45,23 @@ class Sandboxed:
 
     def __init__(self, name: str, *options: str) -> None:
         self.name = name
+        self.caller = ADMINISTRATOR
         self._folder = Path(mkdtemp(prefix="ackinstall-real-"))
         _sandbox("up", name, *options)
         told: Mapping[str, str | None] = json.loads(_sandbox("env", name, "--format", "json"))
         kept = {key: value for key, value in os.environ.items() if key not in told}
         self.environment = kept | {key: value for key, value in told.items() if value is not None}
+
+    def seen_by(self, user: str, key: Mapping[str, str]) -> "Sandboxed":
+        """Return the same sandbox as a user of its account works with it; `key` is as IAM returns it."""
+        other = copy(self)
+        vars(other).pop("_session", None)
+        other.caller = f"user/{user}"
+        other.environment = self.environment | {
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+        }
+        return other
 
     def stop(self) -> None:
         """Stop the sandbox and remove all of it."""
@@ -120,7 +133,7 @@ class Sandboxed:
         return pending
 
     def aws(self, service: str) -> Any:  # noqa: ANN401 (boto3's clients are made at run time)
-        """Return the boto3 client of a service, logged in as the account's administrator."""
+        """Return the boto3 client of a service, logged in as the account's administrator or as `seen_by`."""
         return self._session.client(service, endpoint_url=self.environment["AWS_ENDPOINT_URL"])
 
     @cached_property
@@ -161,7 +174,7 @@ class Sandboxed:
         return [
             call
             for call in found
-            if call["caller"].endswith(ADMINISTRATOR)
+            if call["caller"].endswith(self.caller)
             or "ackinstall-proof" in call["parameters"].values()  # a call with a token has no caller yet
         ]
 
