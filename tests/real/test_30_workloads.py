@@ -1,27 +1,13 @@
 """The tutorials' manifests on the real SageMaker controller, and what `down` says while they are alive."""
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from string import Template
 
+import tutorials
 from inventory import Inventory, inventory
 from sandboxed import Sandboxed, until
+from tutorials import PATIENCE, conditions, without_jobs
 
-from ackinstall.kube import Manifest
-
-MANIFESTS = Path(__file__).parent / "manifests"
-CHOSEN = {
-    "JOB_NAME": "ack-xgboost-training-job-7420",
-    "MODEL_NAME": "ack-xgboost-model-7420",
-    "ENDPOINT_CONFIG_NAME": "ack-xgboost-endpoint-config-7420",
-    "ENDPOINT_NAME": "ack-xgboost-endpoint-7420",
-    "XGBOOST_IMAGE": "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:1.2-1",
-}
-OTHERS = {key: value.replace("7420", "7421") for key, value in CHOSEN.items()}
-"""Names for a second round: those of finished jobs are taken for ever."""
-PATIENCE = 120.0
-"""Seconds for jobs and endpoints, which take a few in the sandbox."""
+CHOSEN, OTHERS = tutorials.names(7420), tutorials.names(7421)
 
 
 def test_tutorials(installed: Sandboxed, empty: Inventory) -> None:
@@ -30,21 +16,20 @@ def test_tutorials(installed: Sandboxed, empty: Inventory) -> None:
     clean.
     """
     world = installed
-    manifests = _deploy(world)
+    manifests = tutorials.deploy(world, CHOSEN)
 
     alive = world.custom_resources()
     assert len(alive) == 6
-    assert [_conditions(one) for one in alive if "ACK.Terminal" in _conditions(one)] == []
+    assert [conditions(one) for one in alive if "ACK.Terminal" in conditions(one)] == []
     _stays_while_alive(world)
 
     for name in ("scaling", "deploy"):
         world.kubectl("delete", "-n", "team", "-f", "-", text=manifests[name])
     world.kubectl("delete", "-f", "-", text=manifests["training"])
     world.kubectl("delete", "namespace", "team")
-    # A training job stays in SageMaker's list for ever, as in AWS.
     until(lambda: not _workloads(inventory(world)), PATIENCE)
     world.down()
-    assert {key: one for key, one in inventory(world).items() if "training-job" not in key} == empty
+    assert without_jobs(inventory(world)) == empty
 
 
 def test_ways_through(installed: Sandboxed, empty: Inventory, tmp_path: Path) -> None:
@@ -53,7 +38,7 @@ def test_ways_through(installed: Sandboxed, empty: Inventory, tmp_path: Path) ->
     Terminating, `delete` is refused; `--repair-controller` puts it back, and all goes, in AWS too.
     """
     world, kept = installed, tmp_path / "kept.yaml"
-    _deploy(world, OTHERS)
+    tutorials.deploy(world, OTHERS)
     world.down("--workloads", "retain", "--retained-to", str(kept))
     assert world.custom_resources() == []
     assert _endpoint(world) == "InService"
@@ -61,8 +46,8 @@ def test_ways_through(installed: Sandboxed, empty: Inventory, tmp_path: Path) ->
     world.up()
     world.forget_calls()
     world.kubectl("apply", "-f", "-", text=kept.read_text())
-    until(lambda: _status(world, "Endpoint", "endpointStatus") == ["InService"], PATIENCE)
-    until(lambda: all(_conditions(one).get("Ready") == "True" for one in world.custom_resources()), PATIENCE)
+    until(lambda: tutorials.status(world, "Endpoint", "endpointStatus") == ["InService"], PATIENCE)
+    until(lambda: tutorials.all_ready(world), PATIENCE)
     assert [call["operation"] for call in world.writes() if call["operation"].startswith("Create")] == []
 
     world.shell("helm", "uninstall", "--namespace", "ack-system", "ack-sagemaker-controller")
@@ -72,20 +57,7 @@ def test_ways_through(installed: Sandboxed, empty: Inventory, tmp_path: Path) ->
     assert _endpoint(world) == "InService"
     world.down("--workloads", "delete", "--repair-controller")
     assert world.aws("sagemaker").list_endpoints()["Endpoints"] == []
-    assert {key: one for key, one in inventory(world).items() if "training-job" not in key} == empty
-
-
-def _deploy(world: Sandboxed, chosen: Mapping[str, str] = CHOSEN) -> dict[str, str]:
-    """Apply the tutorials' manifests and wait until all is ready; return them."""
-    manifests = _manifests(world, chosen)
-    world.kubectl("create", "namespace", "team")
-    world.kubectl("apply", "-f", "-", text=manifests["training"])
-    world.kubectl("apply", "-n", "team", "-f", "-", text=manifests["deploy"])
-    until(lambda: _status(world, "TrainingJob", "trainingJobStatus") == ["Completed"], PATIENCE)
-    until(lambda: _status(world, "Endpoint", "endpointStatus") == ["InService"], PATIENCE)
-    world.kubectl("apply", "-n", "team", "-f", "-", text=manifests["scaling"])
-    until(lambda: all(_conditions(one).get("Ready") == "True" for one in world.custom_resources()), PATIENCE)
-    return manifests
+    assert without_jobs(inventory(world)) == empty
 
 
 def _endpoint(world: Sandboxed) -> str:
@@ -109,23 +81,6 @@ def _stays_while_alive(world: Sandboxed) -> None:
         assert f"'{namespace}'" in line, said
         assert name in line, said
     assert inventory(world) == before
-
-
-def _manifests(world: Sandboxed, chosen: Mapping[str, str]) -> dict[str, str]:
-    outputs = json.loads(world.run("outputs", "--format", "json").stdout)
-    return {
-        path.stem: Template(path.read_text()).substitute(outputs, **chosen)
-        for path in MANIFESTS.glob("*.yaml")
-    }
-
-
-def _status(world: Sandboxed, kind: str, field: str) -> list[str]:
-    return [one.get("status", {}).get(field, "") for one in world.custom_resources() if one["kind"] == kind]
-
-
-def _conditions(one: Manifest) -> Mapping[str, str]:
-    found = one.get("status", {}).get("conditions") or ()
-    return {condition["type"]: condition["status"] for condition in found}
 
 
 def _workloads(found: Inventory) -> list[str]:
