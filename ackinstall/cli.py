@@ -23,6 +23,7 @@ from ackinstall.options import (
     Context,
     DeleteData,
     Kubeconfig,
+    LockTimeout,
     Output,
     OutputAs,
     OutputsFormat,
@@ -101,6 +102,7 @@ def up(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     timeout: Timeout = None,
+    lock_timeout: LockTimeout = 0.0,
     workers: Workers = 8,
     output: OutputAs = Output.TEXT,
 ) -> None:
@@ -133,6 +135,7 @@ def down(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     timeout: Timeout = None,
+    lock_timeout: LockTimeout = 0.0,
     workers: Workers = 8,
     output: OutputAs = Output.TEXT,
 ) -> None:
@@ -308,7 +311,8 @@ def _choice(ctx: typer.Context) -> "Choice":
 
     from ackinstall.target import Choice  # noqa: PLC0415
 
-    return Choice(**{one.name: ctx.params[one.name] for one in fields(Choice) if one.name in ctx.params})
+    chosen = {one.name: ctx.params[one.name] for one in fields(Choice) if one.name in ctx.params}
+    return Choice(**chosen, command=ctx.info_name or "")
 
 
 @contextmanager

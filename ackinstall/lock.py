@@ -6,9 +6,9 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import tenacity
@@ -18,6 +18,8 @@ from ackinstall.kube import MANAGED, Kube, Manifest, Ref
 
 SECONDS = 15
 """A lease is renewed three times in this time."""
+CALLER, COMMAND = "ackinstall/caller", "ackinstall/command"
+"""The annotations that say who runs, and what."""
 REF = Ref("coordination.k8s.io/v1", "Lease", "ackinstall", "kube-system")
 
 
@@ -56,82 +58,167 @@ class Holder:
         return False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A run that wants the lock: `caller` is its identity's ARN, `command` what it was told, `patience` for how
+    many seconds it waits for another one.
+    """
+
+    caller: str = ""
+    command: str = ""
+    patience: float = 0.0
+    holder: Holder = field(default_factory=Holder.here)
+
+
 @contextmanager
-def held(kube: Kube, seconds: float = SECONDS) -> Iterator[None]:
+def held(
+    kube: Kube,
+    claim: Claim,
+    stop: threading.Event,
+    *,
+    seconds: float = SECONDS,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Iterator[None]:
     """Hold the lock while the body runs; `seconds` is how long it is good without a sign of life.
 
     A lease whose holder is dead is taken over: at once when its process was on this machine, else when it
-    was not renewed for its whole duration while this run watched. Raises Locked when the holder is alive.
+    was not renewed for its whole duration while this run watched; `tell` hears of whom this run waits for.
+    When the lock is lost to another run, `stop` is set, so that nothing more is written.
+    Raises Locked when the holder lives on, and when the lock was lost.
     """
-    holder = Holder.here()
-    _acquire(kube, holder, seconds)
-    done = threading.Event()
-    renewing = threading.Thread(target=_renew, args=(kube, holder, seconds, done), daemon=True)
+    _acquire(kube, claim, seconds, tell)
+    done, lost = threading.Event(), threading.Event()
+
+    def renew() -> None:
+        if not _renew(kube, claim, seconds, done):
+            lost.set()
+            stop.set()
+
+    renewing = threading.Thread(target=renew, daemon=True)
     renewing.start()
     try:
         yield
     finally:
         done.set()
         renewing.join()
-        if _is_mine(kube.get(REF), holder):
+        if not lost.is_set() and _is_mine(kube.get(REF), claim):
             kube.delete(REF)
+    if lost.is_set():
+        raise Locked(
+            "lock-lost",
+            "this run lost its lock, so it stopped before its next write",
+            "run the same command again: it goes on from here",
+        )
 
 
-def _acquire(kube: Kube, holder: Holder, seconds: float) -> None:
-    first, began = kube.get(REF), time.monotonic()
+def described(lease: Manifest) -> str:
+    """Return who holds a lease, what for and since when, as a clause."""
+    annotations, spec = lease["metadata"].get("annotations") or {}, lease["spec"]
+    command, caller = annotations.get(COMMAND), annotations.get(CALLER)
+    since = spec.get("acquireTime") or spec.get("renewTime")
+    return (
+        (f"'ackinstall {command}' by " if command else "")
+        + (f"'{caller}' on " if caller else "")
+        + str(spec.get("holderIdentity") or "somebody")
+        + (f", since {since}" if since else "")
+    )
+
+
+def _acquire(kube: Kube, claim: Claim, seconds: float, tell: Callable[[str], None]) -> None:
+    sign = _SignOfLife(seconds, claim.patience)
     for attempt in tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Retry),
         wait=tenacity.wait_fixed(seconds / 30),
-        stop=tenacity.stop_after_delay(2 * seconds),
+        stop=tenacity.stop_after_delay(claim.patience + 2 * seconds),
+        before_sleep=lambda state: tell(str(state.outcome.exception())) if state.outcome else None,
         reraise=True,
     ):
         with attempt:
-            is_over = time.monotonic() - began >= seconds
             try:
-                _try(kube, holder, first, is_over=is_over)
+                _try(kube, claim, sign)
             except Exception as error:
                 raise translate(error, "the lock") from error
 
 
-def _try(kube: Kube, holder: Holder, first: Manifest | None, *, is_over: bool) -> None:
+class _SignOfLife:
+    """When the lease that we wait for was seen to change: somebody who lives renews it, or takes it."""
+
+    def __init__(self, seconds: float, patience: float) -> None:
+        self._seconds = seconds
+        self._patience = patience
+        self._began = self._since = time.monotonic()
+        self._last: str | None = None
+        self._lives = False
+
+    def look(self, lease: Manifest | None) -> None:
+        """Note how the lease looks now."""
+        renewed = str(lease["spec"].get("renewTime", "")) if lease else ""
+        if renewed != self._last:
+            self._lives = self._last is not None
+            self._last, self._since = renewed, time.monotonic()
+
+    def check(self, lease: Manifest) -> None:
+        """Raise Locked when its holder lives and was waited for; Retry while that is not known yet."""
+        now = time.monotonic()
+        if now - self._since >= self._seconds:
+            return
+        if self._lives and now - self._began >= self._patience:
+            raise Locked(
+                "locked",
+                f"another run of ackinstall works on this cluster: {described(lease)}",
+                "wait for its end with `--lock-timeout SECONDS`; one that is dead lets go by itself, "
+                "or at once with `ackinstall unlock --cluster NAME`",
+            )
+        raise Retry(f"waits for another run: {described(lease)}")
+
+
+def _try(kube: Kube, claim: Claim, sign: _SignOfLife) -> None:
     found = kube.get(REF)
+    sign.look(found)
     if found is None:
-        kube.create(_lease(holder))
+        kube.create(_lease(claim))
         return
     who = Holder.read(found["spec"].get("holderIdentity") or "")
-    if _renewed(found) != _renewed(first):
-        raise Locked(
-            "locked",
-            f"another run of ackinstall works on this cluster: {who}",
-            "wait for it to end, then run the same command again",
-        )
-    if not (who.is_dead or who == holder or is_over):
-        raise Retry(f"{who} holds the lock")
+    if not (who.is_dead or who == claim.holder):
+        sign.check(found)
     # The version makes this fail when somebody else was faster.
-    kube.apply(_lease(holder, found["metadata"]["resourceVersion"]), force=True)
+    kube.apply(_lease(claim, found["metadata"]["resourceVersion"]), force=True)
 
 
-def _renew(kube: Kube, holder: Holder, seconds: float, done: threading.Event) -> None:
+def _renew(kube: Kube, claim: Claim, seconds: float, done: threading.Event) -> bool:
+    """Renew the lease until `done`; return False as soon as it may be another's."""
+    last = time.monotonic()
     while not done.wait(seconds / 3):
-        with suppress(Exception):  # a missed renewal is made good by the next one
+        try:
             found = kube.get(REF)
-            if found is None or not _is_mine(found, holder):
-                return  # this run slept for too long, and somebody took the lock over
-            kube.apply(_lease(holder, found["metadata"]["resourceVersion"]), force=True)
+            if found is None or not _is_mine(found, claim):
+                return False
+            kube.apply(_lease(claim, found["metadata"]["resourceVersion"], found), force=True)
+            last = time.monotonic()
+        except Exception:  # noqa: BLE001 (a missed renewal is made good by the next one, for a while)
+            if time.monotonic() - last > seconds:
+                return False
+    return True
 
 
-def _is_mine(lease: Manifest | None, holder: Holder) -> bool:
-    return lease is not None and lease["spec"].get("holderIdentity") == str(holder)
+def _is_mine(lease: Manifest | None, claim: Claim) -> bool:
+    return lease is not None and lease["spec"].get("holderIdentity") == str(claim.holder)
 
 
-def _lease(holder: Holder, version: str = "") -> Manifest:
+def _lease(claim: Claim, version: str = "", renewed: Manifest | None = None) -> Manifest:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    metadata = {"name": REF.name, "namespace": REF.namespace, "labels": {MANAGED: "true"}}
+    metadata = {
+        "name": REF.name,
+        "namespace": REF.namespace,
+        "labels": {MANAGED: "true"},
+        "annotations": {CALLER: claim.caller, COMMAND: claim.command},
+    }
     if version:
         metadata["resourceVersion"] = version
-    spec = {"holderIdentity": str(holder), "leaseDurationSeconds": SECONDS, "renewTime": now}
+    spec = {
+        "holderIdentity": str(claim.holder),
+        "leaseDurationSeconds": SECONDS,
+        "acquireTime": (renewed or {}).get("spec", {}).get("acquireTime") or now,
+        "renewTime": now,
+    }
     return {"apiVersion": REF.api_version, "kind": REF.kind, "metadata": metadata, "spec": spec}
-
-
-def _renewed(lease: Manifest | None) -> str:
-    return str((lease or {}).get("spec", {}).get("renewTime", ""))

@@ -60,6 +60,9 @@ WorkloadsWay = Annotated[
 Workers = Annotated[
     int, typer.Option(help="How many objects are worked on side by side.", min=1, max=32, hidden=True)
 ]
+LockTimeout = Annotated[
+    float, typer.Option("--lock-timeout", help="How long to wait for another run's end, in seconds.", min=0)
+]
 Wait = Annotated[bool, typer.Option("--wait", help="Look until all is well.")]
 RetainedTo = Annotated[
     Path | None, typer.Option(help="Where `--workloads retain` lists what stays.", metavar="FILE")

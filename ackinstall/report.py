@@ -68,6 +68,13 @@ class Report:
         """Print a line of progress."""
         self._write(self.progress, line)
 
+    def wait(self, why: str) -> None:
+        """Print once why a run does not begin yet."""
+        if self._told.get("", ("", 0.0))[0] != why:
+            self._told[""] = (why, time.monotonic())
+            self.event("waiting", reason=why)
+            self.note(why)
+
     def plan(self, changes: Sequence[Change], about: Mapping[str, str]) -> None:
         """Show a plan; `about` says for what."""
         self.event("plan", **about, changes=[change_data(change) for change in changes])

@@ -5,6 +5,7 @@ before the registry; what is wrong stops the run before anything was changed.
 """
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -28,7 +29,9 @@ DEFAULT = "default"
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What the user chose; `profile` "" means the receipt's for a teardown, else the default one."""
+    """What the user chose; `profile` "" means the receipt's for a teardown, else the default one.
+    `lock_timeout` are seconds, `command` is what this run is called in its lock.
+    """
 
     cluster: str
     region: str | None = None
@@ -40,17 +43,29 @@ class Choice:
     upgrade: bool = False
     delete_data: bool = False
     workloads: str = "refuse"
+    lock_timeout: float = 0.0
+    command: str = ""
+
+
+Lock = Callable[[threading.Event, Callable[[str], None]], AbstractContextManager[None]]
+"""Opens the context in which one run works on a target: from the event that stops the run, which is set when
+the lock is lost, and from what tells why it waits."""
+
+
+def _no_lock(_stop: threading.Event, _tell: Callable[[str], None]) -> AbstractContextManager[None]:
+    """Nobody else can work on a cluster that does not exist any more."""
+    return nullcontext()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """An opened target; `lock` opens the context in which one run works on it."""
+    """An opened target."""
 
     profile: Profile
     facts: Facts
     clients: Clients
     resources: list[Resource]
-    lock: Callable[[], AbstractContextManager[None]] = nullcontext
+    lock: Lock = _no_lock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +102,7 @@ def opened(choice: Choice, doors: Doors) -> Iterator[Target]:
             facts=known,
             clients=clients,
             resources=catalog.build(chosen, known),
-            lock=lambda: lock.held(clients.kube),
+            lock=_lock(choice, caller, clients.kube),
         )
 
 
@@ -117,8 +132,13 @@ def opened_to_remove(choice: Choice, doors: Doors) -> Iterator[Target]:
             facts=known,
             clients=clients,
             resources=catalog.teardown(made, others, known, acting, choice.workloads),
-            lock=lambda: lock.held(clients.kube),
+            lock=_lock(choice, caller, clients.kube),
         )
+
+
+def _lock(choice: Choice, caller: str, kube: Kube) -> Lock:
+    claim = lock.Claim(caller=caller, command=choice.command, patience=choice.lock_timeout)
+    return lambda stop, tell: lock.held(kube, claim, stop, tell=tell)
 
 
 def _found(aws: Aws, name: str) -> tuple[str, facts.Cluster | None]:
