@@ -60,8 +60,8 @@ class Holder:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A run that wants the lock: `caller` is its identity's ARN, `command` what it was told, `patience` for how
-    many seconds it waits for another one.
+    """A run that wants the lock: `caller` is its identity's ARN, `command` what it was told, `patience` the
+    seconds for which it waits for another one.
     """
 
     caller: str = ""

@@ -1,9 +1,7 @@
 """Custom resources on a teardown: taken back in order by their controllers, or let go and kept in AWS."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pytest
+from support.workloads import SAGEMAKER, make, make_scaled_endpoint
 from support.world import World
 
 from ackinstall.engine import Status
@@ -11,31 +9,12 @@ from ackinstall.errors import Refused
 from ackinstall.kube import Manifest, Ref
 from ackinstall.workloads import POLICY, RETAIN
 
-SAGEMAKER = "sagemaker.services.k8s.aws"
-SCALING = "applicationautoscaling.services.k8s.aws"
-ENDPOINT = "endpoint/churn/variant/AllTraffic"
-
-
-def make(world: World, group: str, kind: str, name: str, spec: Mapping[str, Any], *others: str) -> Ref:
-    """Make a custom resource as a controller has it: with its finalizer, and with those of `others`."""
-    metadata = {"name": name, "namespace": "default", "finalizers": [f"finalizers.{group}/{kind}", *others]}
-    ref = Ref(f"{group}/v1alpha1", kind, name, "default")
-    world.cluster.create(
-        {"apiVersion": ref.api_version, "kind": kind, "metadata": metadata, "spec": dict(spec)}
-    )
-    return ref
-
 
 @pytest.fixture
 def alive(world: World) -> list[Ref]:
     """Give an installation with a model and a scaled endpoint's policy and target."""
     world.up()
-    scaled = {"resourceID": ENDPOINT, "serviceNamespace": "sagemaker"}
-    return [
-        make(world, SAGEMAKER, "Model", "churn", {"modelName": "churn"}),
-        make(world, SCALING, "ScalableTarget", "target", scaled),
-        make(world, SCALING, "ScalingPolicy", "policy", {**scaled, "policyName": "policy"}),
-    ]
+    return make_scaled_endpoint(world)
 
 
 def deletions(world: World) -> list[str]:

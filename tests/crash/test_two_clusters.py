@@ -1,5 +1,7 @@
 """Two clusters of one account: what they share goes with the last of them, and nothing goes before."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from support.suffering import after_every_crash, installed
 from support.world import World
@@ -40,6 +42,16 @@ def test_shared_objects_go_with_the_last_cluster(world: World, other: World) -> 
     assert not world.aws.inventory()["roles"]
     assert not world.aws.inventory()["buckets"]
     assert not world.aws.inventory()["providers"]
+
+
+def test_two_teardowns_at_once_leave_nothing(world: World, other: World) -> None:
+    """Both see the other's mark at first; whoever looks last removes what they shared."""
+    installed(world)
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(World.down, (world, other)))
+    assert [outcome.failures for outcome in outcomes] == [{}, {}]
+    left = world.aws.inventory()
+    assert (left["roles"], left["buckets"], left["providers"]) == ({}, {}, {})
 
 
 @pytest.mark.usefixtures("other")
