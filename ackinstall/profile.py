@@ -67,6 +67,12 @@ class Profile:
     folder: Path | None
     source: Mapping[str, Any]
 
+    @property
+    def inline_names(self) -> frozenset[str]:
+        """The names of all inline policies that it puts into roles."""
+        controllers = (name for controller in self.controllers for name in controller.inline)
+        return frozenset((*controllers, *(self.execution_role.inline if self.execution_role else ())))
+
 
 def shipped() -> dict[str, str]:
     """Return the profiles that come with the program: name to first comment line."""

@@ -2,12 +2,13 @@
 under the same name, of a profile that has changed since.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from ackinstall.clients import Aws, Clients
 from ackinstall.errors import aws_code, is_absent
+from ackinstall.facts import Facts
+from ackinstall.policies import Document
 from ackinstall.resource import Resource
 from ackinstall.resources.bucket import Bucket
 from ackinstall.resources.iam_role import ExecutionRole
@@ -18,15 +19,21 @@ from ackinstall.resources.service_linked_role import DESCRIPTION, ServiceLinkedR
 
 LINKED = "/aws-service-role/"
 """The path of all service-linked roles, followed by the service's principal."""
+NOTHING: Document = {"Statement": []}
+"""In the place of documents that a removal does not look at."""
 _NOT_OURS_TO_READ = frozenset({"AccessDenied", "403", "NoSuchTagSet", "NoSuchBucket"})
 
 
-def find(clients: Clients, account: str, owner: str, *, delete_data: bool = False) -> list[Resource]:
-    """Return what in the account is marked as in use by `owner` (REGION/CLUSTER), for a teardown.
+def find(
+    clients: Clients, facts: Facts, *, policies: Iterable[str] = (), delete_data: bool = False
+) -> list[Resource]:
+    """Return what in the account is marked as in use by the cluster of `facts`, for a teardown.
 
-    The resources know no more of an object than its removal takes. Raises the errors of botocore where the
-    account's objects may not be listed: what was not looked at is not proven to be gone.
+    `policies` are the names of the inline policies that are ours in roles. The resources know no more of an
+    object than its removal takes. Raises the errors of botocore where the account's objects may not be
+    listed: what was not looked at is not proven to be gone.
     """
+    owner, inline = facts.owner, dict.fromkeys(policies, NOTHING)
     with ThreadPoolExecutor(3) as pool:
         roles = pool.submit(lambda: list(_roles(clients, owner)))
         providers = pool.submit(_providers, clients.aws, owner)
@@ -34,8 +41,8 @@ def find(clients: Clients, account: str, owner: str, *, delete_data: bool = Fals
         named = tuple(role.name for role in roles.result())
     return [
         *(_provider(arn, owner, named) for arn in providers.result()),
-        *(_role(role, owner) for role in roles.result()),
-        *(_bucket(name, account, owner, delete_data=delete_data) for name in buckets.result()),
+        *(_role(role, owner, inline) for role in roles.result()),
+        *(_bucket(name, facts, delete_data=delete_data) for name in buckets.result()),
     ]
 
 
@@ -103,24 +110,22 @@ def _provider(arn: str, owner: str, roles: tuple[str, ...]) -> OidcProvider:
     return OidcProvider(name=host, arn=arn, url=f"https://{host}", audience="", owner=owner, own_roles=roles)
 
 
-def _role(role: FoundRole, owner: str) -> Resource:
+def _role(role: FoundRole, owner: str, inline: Mapping[str, Document]) -> Resource:
     if role.path.startswith(LINKED):
         service = role.path.removeprefix(LINKED).strip("/")
         return ServiceLinkedRole(name=role.name, service=service, owner=owner, user=owner)
     return ExecutionRole(
-        name=role.name, arn=role.arn, path=role.path, owner=owner, user=owner, trust=role.trust
+        name=role.name, arn=role.arn, path=role.path, owner=owner, user=owner, trust=role.trust, inline=inline
     )
 
 
-def _bucket(name: str, account: str, owner: str, *, delete_data: bool) -> Bucket:
-    region = owner.split("/", 1)[0]
-    nothing: Mapping[str, Any] = {"Statement": []}
+def _bucket(name: str, facts: Facts, *, delete_data: bool) -> Bucket:
     return Bucket(
         name=name,
-        account=account,
-        region=region,
-        policy=nothing,
-        owner=owner,
-        user=owner,
+        account=facts.account,
+        region=facts.region,
+        policy=NOTHING,
+        owner=facts.owner,
+        user=facts.owner,
         delete_data=delete_data,
     )

@@ -137,11 +137,6 @@ class Resource(ABC):
         """The name that plans, progress and `needs` use."""
         return f"{self.kind}/{self.name}"
 
-    @property
-    def by_hand(self) -> str:
-        """The command with which a person removes an object that a teardown leaves; "" when there is none."""
-        return ""
-
     @abstractmethod
     def desired(self) -> State:
         """Return how the object should look."""

@@ -126,7 +126,7 @@ def opened_to_remove(choice: Choice, doors: Doors) -> Iterator[Target]:
         known = facts.of(aws, caller, cluster, facts.installed_charts(chosen.controllers, clients))
         made = catalog.build(chosen, known, delete_data=choice.delete_data)
         acting = controllers.read(clients.kube)
-        others = remains.find(clients, known.account, known.owner, delete_data=choice.delete_data)
+        others = remains.find(clients, known, policies=chosen.inline_names, delete_data=choice.delete_data)
         yield Target(
             profile=chosen,
             facts=known,
@@ -171,7 +171,7 @@ def _enter(clients: Clients, access: Access, chosen: Profile, hint: str) -> None
 def _gone(choice: Choice, chosen: Profile, caller: str, aws: Aws) -> Target:
     known = facts.gone(aws, caller, choice.cluster)
     clients = Clients(aws, GoneCluster(), GoneReleases(), RoleBook(aws.client("iam")))
-    left = remains.find(clients, known.account, known.owner, delete_data=choice.delete_data)
+    left = remains.find(clients, known, policies=chosen.inline_names, delete_data=choice.delete_data)
     if not left:
         raise facts.no_cluster(aws, choice.cluster)
     return Target(profile=chosen, facts=known, clients=clients, resources=left)

@@ -3,7 +3,7 @@ at the end, by a fresh look at everything that carries our mark, that nothing is
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ackinstall import catalog, documents, remains, retained, workloads
@@ -13,8 +13,9 @@ from ackinstall.execution import Execution, has_work
 from ackinstall.kube import MANAGED, Kube, Ref, ref_of
 from ackinstall.report import Report
 from ackinstall.resource import NOT_OURS, Change, Kind, Resource
+from ackinstall.resources.bucket import HOLDS_OBJECTS
 from ackinstall.resources.crds import Crds
-from ackinstall.resources.custom_resources import CustomResources
+from ackinstall.resources.custom_resources import CustomResources, Released, Retained
 from ackinstall.resources.namespace import Namespace
 from ackinstall.resources.receipt import Receipt
 from ackinstall.resources.service_account import ServiceAccount
@@ -52,13 +53,20 @@ def repair(run: Execution) -> None:
 def tell_alive(run: Execution) -> list[Workload]:
     """Show the custom resources that are alive, and what their removal means; return them."""
     guards = [one for one in run.target.resources if isinstance(one, CustomResources)]
-    alive = [found for guard in guards for found in guard.alive(run.target.clients)]
+    alive = [_as_treated(found, guard) for guard in guards for found in guard.alive(run.target.clients)]
     for one in alive:
         run.report.event("workload", **workloads.data(one))
     if alive:
         run.report.say("", "alive in the cluster, with what a removal means in AWS:", "")
         run.report.say(*(f"  {line}" for line in workloads.lines(alive)), "")
     return alive
+
+
+def _as_treated(workload: Workload, guard: CustomResources) -> Workload:
+    """Return what a removal means under the way that the user chose."""
+    if isinstance(guard, (Retained, Released)):
+        return replace(workload, policy=workloads.RETAIN, policy_from="`--workloads retain`")
+    return workload
 
 
 def ends_something(alive: Iterable[Workload]) -> bool:
@@ -84,7 +92,13 @@ def prove_retained(kept: Sequence[Workload], target: Target) -> None:
     lost = retained.lost(target.clients.aws, kept)
     if lost:
         names = ", ".join(f"'{one.arn}'" for one in lost)
-        raise AckinstallError("not-retained", f"AWS does not know {names} any more", "look in AWS")
+        name = lost[0].arn.rpartition("/")[2]
+        raise AckinstallError(
+            "not-retained",
+            f"AWS does not know {names} any more",
+            "see who removed it with `aws cloudtrail lookup-events --lookup-attributes "
+            f"AttributeKey=ResourceName,AttributeValue={name}`",
+        )
 
 
 def prove(run: Execution, ended: Sequence[Progress]) -> None:
@@ -94,10 +108,11 @@ def prove(run: Execution, ended: Sequence[Progress]) -> None:
     """
     target = run.target
     known = {one.id for one in target.resources}
-    others = remains.find(target.clients, target.facts.account, target.facts.owner)
+    others = remains.find(target.clients, target.facts, policies=target.profile.inline_names)
     changes = run.plan([*target.resources, *(one for one in others if one.id not in known)])
+    again = f"ackinstall down --region {target.facts.region} --cluster {target.facts.cluster.name}"
     kept = {one.resource.id: one.detail for one in ended if one.change and one.change.kind is Kind.LEAVE}
-    left = [_left(one, kept) for one in changes if one.kind is not Kind.NOTHING]
+    left = [_left(one, kept, again) for one in changes if one.kind is not Kind.NOTHING]
     left += _strays(target.clients.kube, target.resources)
     run.report.event("left", resources=[asdict(one) for one in left])
     run.report.say(
@@ -109,11 +124,12 @@ def prove(run: Execution, ended: Sequence[Progress]) -> None:
         )
 
 
-def _left(change: Change, kept: dict[str, str]) -> Left:
+def _left(change: Change, kept: dict[str, str], again: str) -> Left:
     what = change.resource.id
     on_purpose = change.kind is Kind.LEAVE or what in kept
     why = kept.get(what) or change.reason or "is still there"
-    return Left(what, why, on_purpose, "" if why == NOT_OURS else change.resource.by_hand)
+    data = " --delete-data" if why == HOLDS_OBJECTS else ""
+    return Left(what, why, on_purpose, "" if why == NOT_OURS else again + data)
 
 
 def _strays(kube: Kube, known: Iterable[Resource]) -> list[Left]:
@@ -144,5 +160,5 @@ def _stray(ref: Ref) -> Left:
 
 def _lines(left: Left) -> list[str]:
     mark = Kind.LEAVE if left.on_purpose else Kind.REFUSE
-    command = [f"      `{left.command}` removes it"] if left.command else []
+    command = [f"      `{left.command}` removes it when nothing holds it"] if left.command else []
     return [f"  {mark.value} {left.what}: {left.why}", *command]

@@ -44,13 +44,6 @@ class Bucket(Resource):
     tags: Tags = field(default_factory=dict)
     delete_data: bool = False
 
-    @property
-    def by_hand(self) -> str:
-        """See Resource."""
-        return (
-            f"ackinstall down --region {self.region} --cluster {self.owner.partition('/')[2]} --delete-data"
-        )
-
     def desired(self) -> State:
         """See Resource."""
         return {

@@ -32,11 +32,6 @@ class Crds(Resource):
     manifests: tuple[Manifest, ...]
     groups: tuple[str, ...] = ()
 
-    @property
-    def by_hand(self) -> str:
-        """See Resource."""
-        return f"kubectl delete crd {' '.join(_name(one) for one in self.manifests)}"
-
     def desired(self) -> State:
         """See Resource."""
         return {_plural(manifest): {"spec": manifest["spec"]} for manifest in self.manifests}

@@ -44,11 +44,6 @@ class CustomResources(Resource):
     controllers: Controllers = field(default_factory=Controllers)
     cluster: str = ""
 
-    @property
-    def by_hand(self) -> str:
-        """See Resource."""
-        return f"ackinstall down --cluster {self.cluster} --workloads delete"
-
     def desired(self) -> State:
         """See Resource. An installation makes none and minds none."""
         return {}

@@ -34,11 +34,6 @@ class HelmRelease(Resource):
     version: str
     values: Mapping[str, Any]
 
-    @property
-    def by_hand(self) -> str:
-        """See Resource."""
-        return f"helm uninstall {self.name} --namespace {self.namespace}"
-
     def desired(self) -> State:
         """See Resource. `objects` are those that are missing or were changed behind Helm's back."""
         return {"chart": self.version, "status": "deployed", "values": dict(self.values), "objects": {}}

@@ -35,11 +35,6 @@ class IamRole(Resource):
     boundary: str = ""
     tags: Tags = field(default_factory=dict)
 
-    @property
-    def by_hand(self) -> str:
-        """See Resource."""
-        return f"aws iam delete-role --role-name {self.name}"
-
     def desired(self) -> State:
         """See Resource."""
         return {

@@ -36,11 +36,6 @@ class Namespace(Resource):
 
     releases: tuple[str, ...] = ()
 
-    @property
-    def by_hand(self) -> str:
-        """See Resource."""
-        return f"kubectl delete namespace {self.name}"
-
     def desired(self) -> State:
         """See Resource."""
         return {"phase": "Active"}

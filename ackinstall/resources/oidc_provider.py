@@ -29,11 +29,6 @@ class OidcProvider(Resource):
     own_roles: tuple[str, ...] = ()
     tags: Tags = field(default_factory=dict)
 
-    @property
-    def by_hand(self) -> str:
-        """See Resource."""
-        return f"aws iam delete-open-id-connect-provider --open-id-connect-provider-arn {self.arn}"
-
     def desired(self) -> State:
         """See Resource."""
         return {"audiences": [self.audience], "tags": dict(self.tags)}

@@ -22,11 +22,6 @@ class Receipt(Resource):
     namespace: str
     data: Mapping[str, str]
 
-    @property
-    def by_hand(self) -> str:
-        """See Resource."""
-        return f"kubectl delete configmap {self.name} --namespace {self.namespace}"
-
     def desired(self) -> State:
         """See Resource."""
         return {"data": dict(self.data)}

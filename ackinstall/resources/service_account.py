@@ -35,11 +35,6 @@ class ServiceAccount(Resource):
     release: str
     audience: str
 
-    @property
-    def by_hand(self) -> str:
-        """See Resource."""
-        return f"kubectl delete serviceaccount {self.name} --namespace {self.namespace}"
-
     def desired(self) -> State:
         """See Resource."""
         return {"roleArn": self.role_arn, "release": self.release}

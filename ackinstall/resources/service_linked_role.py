@@ -31,11 +31,6 @@ class ServiceLinkedRole(Resource):
     service: str
     owner: str
 
-    @property
-    def by_hand(self) -> str:
-        """See Resource."""
-        return f"aws iam delete-service-linked-role --role-name {self.name}"
-
     def desired(self) -> State:
         """See Resource. Its policies are the service's own."""
         return {"path": f"/aws-service-role/{self.service}/"}

@@ -2,9 +2,12 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from conftest import Golden
 from support.commands import Answer, Commands
+from support.workloads import make_scaled_endpoint
 from support.world import World
 
 from ackinstall.kube import Manifest, Ref
@@ -90,6 +93,58 @@ def test_a_whole_life(commands: Commands, golden: Golden) -> None:
     golden("outputs-json.txt", shown(commands.run("outputs", *CLUSTER, "--format", "json")))
     golden("down.txt", shown(commands.run("down", *CLUSTER, "--yes", "--workers", "1")))
     golden("status-missing.txt", shown(commands.run("status", *CLUSTER)))
+
+
+def test_a_teardown_with_workloads_alive(commands: Commands, golden: Golden) -> None:
+    """What is alive is listed with what its end means; refused, then retained, then deleted."""
+    commands.run("up", *CLUSTER, "--yes")
+    alive(commands.world)
+    golden("down-refused.txt", shown(commands.run("down", *CLUSTER, "--yes")))
+    golden("plan-down-delete.txt", shown(commands.run("plan", *CLUSTER, "--down", "--workloads", "delete")))
+    begun = commands.world.save()
+    one = ("--yes", "--workers", "1", "--workloads")
+    golden("down-delete.txt", shown(commands.run("down", *CLUSTER, *one, "delete")))
+    commands.world.restore(begun)
+    golden("down-retain-lost.txt", shown(commands.run("down", *CLUSTER, *one, "retain")))
+    commands.world.restore(begun)
+    with model_in_aws(commands.world):
+        golden("down-retain.txt", shown(commands.run("down", *CLUSTER, *one, "retain")))
+
+
+def test_the_stream_of_a_teardown_with_workloads_alive(commands: Commands, golden: Golden) -> None:
+    """The same as events: each workload, what is retained, what is left."""
+    commands.run("up", *CLUSTER, "--yes")
+    alive(commands.world)
+    json_ = ("--output", "json", "--yes", "--workers", "1")
+    golden("down-refused.jsonl", stream(commands.run("down", *CLUSTER, *json_)))
+    with model_in_aws(commands.world):
+        golden("down-retain.jsonl", stream(commands.run("down", *CLUSTER, *json_, "--workloads", "retain")))
+
+
+def test_the_teardown_of_a_vanished_cluster(commands: Commands, golden: Golden) -> None:
+    """What it left in AWS goes."""
+    commands.run("up", *CLUSTER, "--yes")
+    commands.world.aws.remove_cluster("demo")
+    golden("down-vanished.txt", shown(commands.run("down", *CLUSTER, "--yes", "--workers", "1")))
+
+
+def alive(world: World) -> None:
+    """Let a scaled endpoint's policy, target and model be alive, the model with an object in AWS."""
+    model, *_ = make_scaled_endpoint(world)
+    arn = "arn:aws:sagemaker:us-west-2:123456789012:model/churn"
+    told = {"ackResourceMetadata": {"arn": arn, "ownerAccountID": "123456789012", "region": "us-west-2"}}
+    world.cluster.change(model, lambda found: found.update(status=told))
+
+
+@contextmanager
+def model_in_aws(world: World) -> Iterator[None]:
+    """Let AWS have what the model stands for, for a while: a world's reset leaves SageMaker as it is."""
+    role = "arn:aws:iam::123456789012:role/ack-sagemaker-execution-role-123456789012"
+    world.aws.client("sagemaker").create_model(ModelName="churn", ExecutionRoleArn=role)
+    try:
+        yield
+    finally:
+        world.aws.client("sagemaker").delete_model(ModelName="churn")
 
 
 def stream(answer: Answer) -> str:

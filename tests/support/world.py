@@ -141,7 +141,7 @@ class World:
         acting = controllers.read(self.opened().kube)
         made = list(_made(self.name, json.dumps(definitions), delete_data=delete_data))
         known = self.facts()
-        others = remains.find(self.opened(), known.account, known.owner, delete_data=delete_data)
+        others = remains.find(self.opened(), known, delete_data=delete_data)
         return catalog.teardown(made, others, known, acting, way)
 
     def plan(

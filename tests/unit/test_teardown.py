@@ -178,7 +178,10 @@ def test_what_carries_our_mark_and_is_unknown_is_left_and_named(installed: Comma
     ended = installed.run(*DOWN)
     assert (ended.code, ended.error) == (1, "error: not all is gone [something-is-left]")
     assert "x ConfigMap/former: carries our mark" in ended.stdout
-    assert "`kubectl delete configmap former --namespace default` removes it" in ended.stdout
+    assert (
+        "`kubectl delete configmap former --namespace default` removes it when nothing holds it"
+        in ended.stdout
+    )
 
 
 def test_what_aws_keeps_is_kept_on_purpose(installed: Commands) -> None:
