@@ -11,7 +11,7 @@ from sandboxed import Sandboxed, until
 from ackinstall.kube import Manifest, Ref
 
 COUNT = 10_000
-CEILINGS = {"plan retain": 60.0, "plan delete": 60.0, "down delete": 400.0}
+CEILINGS = {"plan retain": 60.0, "plan delete": 60.0, "down delete": 240.0}
 """Seconds for each command; several times what a machine that does nothing else takes."""
 NAMESPACE, RELEASE = "ack-system", "ack-sagemaker-controller"
 
