@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -22,6 +22,7 @@ from ackinstall.options import (
     ClusterName,
     Context,
     DeleteData,
+    EventsFile,
     Kubeconfig,
     LockTimeout,
     Output,
@@ -105,18 +106,20 @@ def up(
     lock_timeout: LockTimeout = 0.0,
     workers: Workers = 8,
     output: OutputAs = Output.TEXT,
+    events: EventsFile = None,
 ) -> None:
     """Install everything that is missing and mend what differs; a second run changes nothing."""
     from ackinstall import installation  # noqa: PLC0415
 
-    with _executing(ctx, present=True) as run:
+    with _reporting(ctx) as report, _executing(ctx, report, present=True) as run:
         changes = run.plan()
         run.show(changes)
         run.allow(changes)
         if _has_work(changes):
             _confirm(f"install on the cluster '{cluster}'?", ctx)
             run.carry_out(changes)
-        installation.tell(run.target, run.report)
+        installation.tell(run.target, report)
+        report.sum_up()
 
 
 @app.command()
@@ -138,28 +141,31 @@ def down(
     lock_timeout: LockTimeout = 0.0,
     workers: Workers = 8,
     output: OutputAs = Output.TEXT,
+    events: EventsFile = None,
 ) -> None:
     """Take back what `up` made, in the order that loses nothing; what is not ours stays."""
     from ackinstall import teardown  # noqa: PLC0415
 
-    if repair_controller:
-        with _executing(ctx, present=True) as run:
-            teardown.repair(run)
-    with _executing(ctx, present=False) as run:
-        changes = run.plan()
-        run.show(changes)
-        alive = teardown.tell_alive(run)
-        run.allow(changes)
-        ended: list[Progress] = []
-        if _has_work(changes):
-            ends = workloads is Workloads.DELETE and teardown.ends_something(alive)
-            _confirm(f"remove all this from the cluster '{cluster}'?", ctx, typed=cluster if ends else "")
-            if workloads is Workloads.RETAIN:
-                teardown.tell_retained(alive, retained_to, run.report)
-            ended = run.carry_out(changes)
-            if workloads is Workloads.RETAIN:
-                teardown.prove_retained(alive, run.target)
-        teardown.prove(run, ended)
+    with _reporting(ctx) as report:
+        if repair_controller:
+            with _executing(ctx, report, present=True) as run:
+                teardown.repair(run)
+        with _executing(ctx, report, present=False) as run:
+            changes = run.plan()
+            run.show(changes)
+            alive = teardown.tell_alive(run)
+            run.allow(changes)
+            ended: list[Progress] = []
+            if _has_work(changes):
+                ends = workloads is Workloads.DELETE and teardown.ends_something(alive)
+                _confirm(f"remove all this from the cluster '{cluster}'?", ctx, typed=cluster if ends else "")
+                if workloads is Workloads.RETAIN:
+                    teardown.tell_retained(alive, retained_to, report)
+                ended = run.carry_out(changes)
+                if workloads is Workloads.RETAIN:
+                    teardown.prove_retained(alive, run.target)
+            teardown.prove(run, ended)
+            report.sum_up()
 
 
 @app.command()
@@ -179,16 +185,18 @@ def plan(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     output: OutputAs = Output.TEXT,
+    events: EventsFile = None,
 ) -> None:
     """Show what `up` (or `down`) would do; changes nothing."""
     from ackinstall import engine, teardown  # noqa: PLC0415
 
-    with _executing(ctx, present=not down) as run:
+    with _reporting(ctx) as report, _executing(ctx, report, present=not down) as run:
         changes = run.plan()
         run.show(changes)
         if down:
             teardown.tell_alive(run)
         engine.check(changes)
+        report.sum_up()
         if exit_code and _has_work(changes):
             raise typer.Exit(4)
 
@@ -206,18 +214,19 @@ def status(
     context: Context = None,
     timeout: Timeout = 300,
     output: OutputAs = Output.TEXT,
+    events: EventsFile = None,
 ) -> None:
     """Show how the installation stands; exit 1 when something is missing, differs or is not ready."""
     from ackinstall import board  # noqa: PLC0415
 
-    with _executing(ctx, present=True) as run:
+    with _reporting(ctx) as report, _executing(ctx, report, present=True) as run:
 
         def look() -> "board.Board":
             return board.read(run.target, run.plan())
 
         found = board.watch(look, timeout or 0) if wait else look()
-        run.report.event("status", **found.data())
-        run.report.say(*found.text())
+        report.event("status", **found.data())
+        report.say(*found.text())
         if not found.is_well:
             raise typer.Exit(1)
 
@@ -238,6 +247,7 @@ def render(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     output: OutputAs = Output.TEXT,
+    events: EventsFile = None,
 ) -> None:
     """Write what `up` would send: trust.json, policies, values.yaml and CRDs; changes nothing."""
     from ackinstall import documents  # noqa: PLC0415
@@ -249,7 +259,7 @@ def render(
         elif not cluster:
             raise UsageError("no-cluster", "no cluster is named", "add `--cluster NAME`")
         else:
-            with _executing(ctx, present=True) as run:
+            with _executing(ctx, report, present=True) as run:
                 files = documents.files(run.target)
         for name in documents.write(files, to) if to else []:
             report.event("file", path=name)
@@ -286,6 +296,7 @@ def profiles(
     action: Annotated[str, typer.Argument(help="`list`, or `show`.")] = "list",
     name: Annotated[str, typer.Argument(help="The profile to show.")] = "default",
     output: OutputAs = Output.TEXT,
+    events: EventsFile = None,
 ) -> None:
     """List the profiles that come with the program, or show one."""
     from ackinstall import profile as reading  # noqa: PLC0415
@@ -305,6 +316,22 @@ def profiles(
             report.say(f"{each:<16} {summary}")
 
 
+@app.command()
+def schema(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="`events`, or `profile`.")],
+) -> None:
+    """Print a JSON Schema: of the stream that `--output json` prints, or of profiles."""
+    from ackinstall import schemas  # noqa: PLC0415
+
+    with _reporting(ctx) as report:
+        if name not in schemas.NAMES:
+            raise UsageError(
+                "unknown-schema", f"there is no schema '{name}'", f"name one of: {', '.join(schemas.NAMES)}"
+            )
+        report.say(schemas.read(name).rstrip())
+
+
 def _choice(ctx: typer.Context) -> "Choice":
     """Return what the command line chooses of the target."""
     from dataclasses import fields  # noqa: PLC0415
@@ -317,31 +344,57 @@ def _choice(ctx: typer.Context) -> "Choice":
 
 @contextmanager
 def _reporting(ctx: typer.Context) -> "Iterator[Report]":
-    """Print what goes wrong in the body, once, and end with its exit code."""
+    """Print what goes wrong in the body, once, and end with its exit code; begin and end the stream."""
     from ackinstall.errors import translate  # noqa: PLC0415
     from ackinstall.report import Report  # noqa: PLC0415
 
-    report = Report(ctx.params.get("output", Output.TEXT).value)
-    try:
-        yield report
-    except (typer.Exit, typer.Abort):
-        raise
-    except (Exception, KeyboardInterrupt) as error:
-        if os.environ.get("ACKINSTALL_DEBUG"):
-            raise
-        told = Interrupted() if isinstance(error, KeyboardInterrupt) else translate(error)
-        report.error(told)
-        raise typer.Exit(told.exit_code) from None
+    with _events_file(ctx) as file:
+        report = Report(ctx.params.get("output", Output.TEXT).value, events=file)
+        report.start(ctx.info_name or "", __version__)
+        code = 0
+        try:
+            yield report
+        except typer.Exit as ended:
+            code = ended.exit_code
+        except typer.Abort:
+            report.error(Interrupted())
+            code = Interrupted.exit_code
+        except (Exception, KeyboardInterrupt) as error:
+            if os.environ.get("ACKINSTALL_DEBUG"):
+                raise
+            told = Interrupted() if isinstance(error, KeyboardInterrupt) else translate(error)
+            report.error(told)
+            code = told.exit_code
+        report.end(code)
+    if code:
+        raise typer.Exit(code)
 
 
 @contextmanager
-def _executing(ctx: typer.Context, *, present: bool) -> "Iterator[Execution]":
+def _events_file(ctx: typer.Context) -> "Iterator[TextIO | None]":
+    path = ctx.params.get("events")
+    if path is None:
+        yield None
+        return
+    try:
+        file = path.open("w", encoding="utf-8")
+    except OSError as error:
+        typer.echo(f"error: '{path}' cannot be written: {error.strerror} [cannot-write]", err=True)
+        typer.echo("  hint: name another file with `--events FILE`", err=True)
+        raise typer.Exit(UsageError.exit_code) from None
+    with file:
+        yield file
+
+
+@contextmanager
+def _executing(ctx: typer.Context, report: "Report", *, present: bool) -> "Iterator[Execution]":
     """Open the target that the command line chooses, for an installation or for a teardown."""
     from ackinstall.execution import Execution  # noqa: PLC0415
     from ackinstall.target import opened, opened_to_remove  # noqa: PLC0415
 
     open_ = opened if present else opened_to_remove
-    with _reporting(ctx) as report, open_(_choice(ctx), _doors(ctx)) as target:
+    with open_(_choice(ctx), _doors(ctx)) as target:
+        report.aws_calls = lambda: target.clients.aws.calls
         yield Execution(target, _options(ctx, present=present), report)
 
 

@@ -22,9 +22,10 @@ TOKEN_SECONDS = 600
 
 
 class Aws(Protocol):
-    """An AWS identity in one region."""
+    """An AWS identity in one region; `calls` is how many calls were made with it."""
 
     region: str
+    calls: int
 
     def client(self, service: str) -> Any:  # noqa: ANN401 (boto3's clients are made at run time)
         """Return the boto3 client of a service; the same one every time."""
@@ -57,8 +58,13 @@ class Session:
         if not self._session.region_name:
             raise no_region()
         self.region: str = self._session.region_name
+        self.calls = 0
+        self._session.events.register("before-send", self._count)
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
+
+    def _count(self, **_: object) -> None:
+        self.calls += 1
 
     def client(self, service: str) -> Any:  # noqa: ANN401 (boto3's clients are made at run time)
         """See Aws."""

@@ -47,6 +47,9 @@ Kubeconfig = Annotated[
 ]
 Context = Annotated[str | None, typer.Option(help="The kubeconfig's context.", metavar="NAME")]
 OutputAs = Annotated[Output, typer.Option("--output", help="Text, or a stream of JSON lines.")]
+EventsFile = Annotated[
+    Path | None, typer.Option("--events", help="Write the stream of events to a file too.", metavar="FILE")
+]
 Timeout = Annotated[float | None, typer.Option(help="The longest wait for one object, in seconds.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Adopt = Annotated[bool, typer.Option("--adopt", help="Take over what exists, is not ours and differs.")]

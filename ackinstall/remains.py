@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ackinstall.clients import Aws, Clients
 from ackinstall.errors import aws_code, is_absent
-from ackinstall.facts import Facts
+from ackinstall.facts import Facts, settled
 from ackinstall.policies import Document
 from ackinstall.resource import Resource
 from ackinstall.resources.bucket import Bucket
@@ -30,14 +30,14 @@ def find(
     """Return what in the account is marked as in use by the cluster of `facts`, for a teardown.
 
     `policies` are the names of the inline policies that are ours in roles. The resources know no more of an
-    object than its removal takes. Raises the errors of botocore where the account's objects may not be
-    listed: what was not looked at is not proven to be gone.
+    object than its removal takes. Raises AckinstallError where the account's objects may not be listed: what
+    was not looked at is not proven to be gone.
     """
     owner, inline = facts.owner, dict.fromkeys(policies, NOTHING)
     with ThreadPoolExecutor(3) as pool:
-        roles = pool.submit(lambda: list(_roles(clients, owner)))
-        providers = pool.submit(_providers, clients.aws, owner)
-        buckets = pool.submit(_buckets, clients.aws, owner)
+        roles = pool.submit(settled, lambda: list(_roles(clients, owner)), "the roles")
+        providers = pool.submit(settled, lambda: _providers(clients.aws, owner), "the OIDC providers")
+        buckets = pool.submit(settled, lambda: _buckets(clients.aws, owner), "the buckets")
         named = tuple(role.name for role in roles.result())
     return [
         *(_provider(arn, owner, named) for arn in providers.result()),

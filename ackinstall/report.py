@@ -1,7 +1,8 @@
 """Everything that is printed: plans, progress, errors and summaries, as text or as lines of JSON.
 
 stdout carries the answer, stderr the progress. With `--output json` stdout carries one stream of events, a
-JSON object a line, and nothing else.
+JSON object a line, and nothing else; the same stream can be written to a file beside the text. Its schema is
+schemas/events.json.
 """
 
 import json
@@ -9,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -39,13 +40,23 @@ SHOWN_DIFFERENCES = 12
 WIDTH = 100
 
 
+SCHEMA = "ackinstall.events/1"
+"""The version of the stream: a change that a reader could trip over gets another number."""
+
+
 @dataclass
 class Report:
-    """Where a command's words go. `output` is "text" or "json"; safe to use from several threads."""
+    """Where a command's words go. `output` is "text" or "json"; `events` takes the stream too. Safe to use
+    from several threads.
+    """
 
     output: str = "text"
     answer: TextIO = field(default_factory=lambda: sys.stdout)
     progress: TextIO = field(default_factory=lambda: sys.stderr)
+    events: TextIO | None = None
+    aws_calls: Callable[[], int] = lambda: 0
+    _began: float = field(default_factory=time.monotonic)
+    _done: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _told: dict[str, tuple[str, float]] = field(default_factory=dict)
 
@@ -55,9 +66,30 @@ class Report:
         return self.output == "json"
 
     def event(self, name: str, /, **content: object) -> None:
-        """Put one event on the stream; nothing where the output is text."""
-        if self.is_json:
-            self._write(self.answer, json.dumps({"event": name, **content}, default=str))
+        """Put one event on the stream."""
+        line = json.dumps({"event": name, **content}, default=str)
+        for stream in (self.answer if self.is_json else None, self.events):
+            if stream:
+                self._write(stream, line)
+
+    def start(self, command: str, version: str) -> None:
+        """Begin the stream; `version` is the program's."""
+        self.event("start", schema=SCHEMA, command=command, version=version)
+
+    def sum_up(self) -> None:
+        """Print what was done in this run, how long it took, and how many calls of AWS."""
+        done = ", ".join(f"{count} {word}" for word, count in self._done.items())
+        self.say(
+            "", f"{done or 'nothing changed'} in {self._seconds():.1f} s, with {self.aws_calls()} AWS calls"
+        )
+
+    def end(self, exit_code: int) -> None:
+        """End the stream."""
+        counts = dict(self._done)
+        self.event("end", exit=exit_code, counts=counts, seconds=self._seconds(), awsCalls=self.aws_calls())
+
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self._began, 3)
 
     def say(self, *lines: str) -> None:
         """Print lines of the answer; nothing where the output is JSON."""
@@ -84,6 +116,10 @@ class Report:
         """Show one step of one resource (see engine.Tell); a wait is told once for every reason."""
         if not self._is_news(progress):
             return
+        if progress.status is Status.DONE and progress.change:
+            self._done[DONE.get(progress.change.kind, "done")] += 1
+        if progress.status in (Status.FAILED, Status.SKIPPED):
+            self._done[progress.status.value] += 1
         self.event("progress", **progress_data(progress))
         line = progress_text(progress)
         if line:

@@ -19,7 +19,7 @@ ROLE = "ack-controller-role-demo"
 def shown(answer: Answer) -> str:
     """Return both streams and the exit code as a person sees them, times left out."""
     text = f"{answer.stdout}---- stderr\n{answer.stderr}---- exit {answer.code}\n"
-    return re.sub(r"\d+(\.\d+)? s\b", "N s", text)
+    return re.sub(r"\d+ AWS calls", "N AWS calls", re.sub(r"\d+(\.\d+)? s\b", "N s", text))
 
 
 def drift(world: World) -> None:
@@ -151,8 +151,8 @@ def stream(answer: Answer) -> str:
     """Return the events of an answer, one a line, times left out; every line has to be one."""
     events = [json.loads(line) for line in answer.stdout.splitlines()]
     for event in events:
-        if "seconds" in event:
-            event["seconds"] = 0
+        changing = {"seconds": 0, "awsCalls": 0, "version": "0"}
+        event.update({key: value for key, value in changing.items() if key in event})
     return "".join(json.dumps(event) + "\n" for event in events)
 
 

@@ -70,6 +70,7 @@ class InProcessAws:
     """
 
     region = REGION
+    calls = 0
 
     def __init__(self) -> None:
         BackendDict.reset()
@@ -109,6 +110,7 @@ class InProcessAws:
             reset_model_data()
             iam = self.account.iam
         self._linked.users = ()
+        self.calls = 0
         iam.managed_policies.update(_managed_policies())
         iam.create_user(REGION, "administrator")
         iam.attach_user_policy("arn:aws:iam::aws:policy/AdministratorAccess", "administrator")
@@ -199,6 +201,7 @@ class InProcessAws:
         }
 
     def _send(self, request: AWSPreparedRequest, event_name: str, **_: object) -> AWSResponse:
+        self.calls += 1
         service, operation = event_name.split(".")[1:]
         body = request.body if isinstance(request.body, bytes) else str(request.body or "").encode()
         target = b" ".join(_TARGET.findall(body)).decode()

@@ -84,6 +84,7 @@ class Failing:
     """An AWS identity all of whose calls fail in one way."""
 
     region = "us-west-2"
+    calls = 0
 
     def __init__(self, error: Exception) -> None:
         self._error = error

@@ -27,7 +27,7 @@ things = [Thing(name="first", world=world), Thing(name="second", world=world, ne
 options = engine.Options()
 changes = engine.plan(things, NO_CLIENTS, options)
 try:
-    with _reporting(SimpleNamespace(params={})), stopped_by_signals(options.stop):
+    with _reporting(SimpleNamespace(params={}, info_name='up')), stopped_by_signals(options.stop):
         ended = engine.run(changes, NO_CLIENTS, options, lambda step: None)
         print(*(one.status.value for one in ended), world.writes, flush=True)
         if options.stop.is_set():
