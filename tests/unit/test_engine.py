@@ -2,8 +2,8 @@
 
 import random
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tables import cases
 from things import NO_CLIENTS, Thing, World, needs
 
+from ackinstall.clients import Clients
 from ackinstall.engine import Options, Progress, Status, check, converge, plan, run
 from ackinstall.errors import AckinstallError, Interrupted, Kept, Refused, Retry, UsageError
-from ackinstall.resource import Change, Difference, Kind, Resource, Seen
+from ackinstall.resource import Change, Difference, Kind, Resource, Seen, State
 
 PATIENT = 20.0
 """Seconds after which a test that hangs is over; none of them should wait at all."""
@@ -474,6 +475,75 @@ def test_needs_outside_the_plan_are_not_waited_for() -> None:
 def test_no_resources_at_all_is_a_run() -> None:
     """An empty plan ends at once."""
     assert run([], NO_CLIENTS, Options(), Steps().append) == []
+
+
+# long removals
+
+
+@dataclass(frozen=True, kw_only=True)
+class Full(Thing):
+    """A thing that is emptied step by step before it goes."""
+
+    def delete(self, clients: Clients) -> Iterator[str]:
+        """Remove it in two steps."""
+        for step in ("1 of 2", "2 of 2"):
+            self.world.wrote("empty", self.name)
+            yield step
+        super().delete(clients)
+
+
+def test_a_long_removal_tells_how_far_it_is() -> None:
+    """Each step is told, and the next look comes after the last."""
+    world, steps = World(), Steps()
+    world.put("one")
+    converge(Full(name="one", world=world), NO_CLIENTS, Options(present=False), steps.append)
+    assert [one.detail for one in steps if one.status is Status.WAITING] == ["1 of 2", "2 of 2"]
+    assert world.writes == ["empty one", "empty one", "delete one"]
+
+
+def test_a_long_removal_can_be_stopped_between_its_steps() -> None:
+    """A stop ends it after the step in flight; what is left is there for the next run."""
+    world, stop = World(), threading.Event()
+    world.put("one")
+    with pytest.raises(Interrupted):
+        converge(
+            Full(name="one", world=world), NO_CLIENTS, Options(present=False, stop=stop), lambda _: stop.set()
+        )
+    assert world.writes == ["empty one"]
+    assert "one" in world.seen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched(Thing):
+    """A thing that can be watched: whoever waits for it gets a look as soon as it changes."""
+
+    def wait(self, clients: Clients, seconds: float, stop: threading.Event) -> None:  # noqa: ARG002 (as Resource)
+        """Let it change."""
+        self.world.put(self.name)
+
+
+def test_what_can_be_watched_is_not_slept_for() -> None:
+    """A type's own way of waiting takes the place of the pause."""
+    world = World()
+    world.put("one", busy="is busy")
+    assert converged(Watched(name="one", world=world))[0].kind is Kind.NOTHING
+    assert world.looks["one"] == 2
+
+
+def test_what_others_put_into_an_object_is_shown_before_it_goes() -> None:
+    """It stands among the differences of the removal, whole."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Shared(Thing):
+        def takes(self, clients: Clients) -> State:  # noqa: ARG002 (as Resource)
+            """Return a guest's."""
+            return {"guests.ann": {"key": "value"}}
+
+    world = World()
+    world.put("one")
+    (change,) = plan([Shared(name="one", world=world)], NO_CLIENTS, Options(present=False))
+    assert change.kind is Kind.DELETE
+    assert change.differences == (Difference("guests.ann", {"key": "value"}, None),)
 
 
 # check
