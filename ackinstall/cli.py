@@ -25,6 +25,7 @@ from ackinstall.options import (
     EventsFile,
     Kubeconfig,
     LockTimeout,
+    NoColor,
     Output,
     OutputAs,
     OutputsFormat,
@@ -107,6 +108,7 @@ def up(
     workers: Workers = 8,
     output: OutputAs = Output.TEXT,
     events: EventsFile = None,
+    no_color: NoColor = False,
 ) -> None:
     """Install everything that is missing and mend what differs; a second run changes nothing."""
     from ackinstall import installation  # noqa: PLC0415
@@ -142,6 +144,7 @@ def down(
     workers: Workers = 8,
     output: OutputAs = Output.TEXT,
     events: EventsFile = None,
+    no_color: NoColor = False,
 ) -> None:
     """Take back what `up` made, in the order that loses nothing; what is not ours stays."""
     from ackinstall import teardown  # noqa: PLC0415
@@ -186,6 +189,7 @@ def plan(
     context: Context = None,
     output: OutputAs = Output.TEXT,
     events: EventsFile = None,
+    no_color: NoColor = False,
 ) -> None:
     """Show what `up` (or `down`) would do; changes nothing."""
     from ackinstall import engine, teardown  # noqa: PLC0415
@@ -215,6 +219,7 @@ def status(
     timeout: Timeout = 300,
     output: OutputAs = Output.TEXT,
     events: EventsFile = None,
+    no_color: NoColor = False,
 ) -> None:
     """Show how the installation stands; exit 1 when something is missing, differs or is not ready."""
     from ackinstall import board  # noqa: PLC0415
@@ -248,6 +253,7 @@ def render(
     context: Context = None,
     output: OutputAs = Output.TEXT,
     events: EventsFile = None,
+    no_color: NoColor = False,
 ) -> None:
     """Write what `up` would send: trust.json, policies, values.yaml and CRDs; changes nothing."""
     from ackinstall import documents  # noqa: PLC0415
@@ -297,6 +303,7 @@ def profiles(
     name: Annotated[str, typer.Argument(help="The profile to show.")] = "default",
     output: OutputAs = Output.TEXT,
     events: EventsFile = None,
+    no_color: NoColor = False,
 ) -> None:
     """List the profiles that come with the program, or show one."""
     from ackinstall import profile as reading  # noqa: PLC0415
@@ -349,7 +356,8 @@ def _reporting(ctx: typer.Context) -> "Iterator[Report]":
     from ackinstall.report import Report  # noqa: PLC0415
 
     with _events_file(ctx) as file:
-        report = Report(ctx.params.get("output", Output.TEXT).value, events=file)
+        chosen = ctx.params.get("output", Output.TEXT).value
+        report = Report(chosen, plain=ctx.params.get("no_color", False), events=file)
         report.start(ctx.info_name or "", __version__)
         code = 0
         try:

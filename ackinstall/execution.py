@@ -59,7 +59,7 @@ class Execution:
         told of the others.
         """
         stop = self.options.stop
-        with stopped_by_signals(stop), self.target.lock(stop, self.report.wait):
+        with stopped_by_signals(stop), self.target.lock(stop, self.report.wait), self.report.working():
             ended = engine.run(changes, self.target.clients, self.options, self.report.step)
         if stop.is_set():
             raise Interrupted

@@ -66,6 +66,7 @@ Workers = Annotated[
 LockTimeout = Annotated[
     float, typer.Option("--lock-timeout", help="How long to wait for another run's end, in seconds.", min=0)
 ]
+NoColor = Annotated[bool, typer.Option("--no-color", help="No colours; NO_COLOR=1 does the same.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Look until all is well.")]
 RetainedTo = Annotated[
     Path | None, typer.Option(help="Where `--workloads retain` lists what stays.", metavar="FILE")

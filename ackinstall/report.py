@@ -6,17 +6,23 @@ schemas/events.json.
 """
 
 import json
+import os
+import re
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ackinstall.engine import Progress, Status
 from ackinstall.errors import AckinstallError
 from ackinstall.resource import Change, Difference, Kind
+
+if TYPE_CHECKING:
+    from ackinstall.live import Live
 
 WORDS = {
     Kind.NOTHING: "as wanted",
@@ -36,8 +42,11 @@ DONE = {
     Kind.WAIT: "ready",
     Kind.LEAVE: "left alone",
 }
+COLOURS = {"+": 32, "~": 33, "!": 35, "-": 31, "x": 31, ".": 36, "=": 2}
+"""The colours of marks, as codes of ANSI."""
 SHOWN_DIFFERENCES = 12
 WIDTH = 100
+_MARKED = re.compile(r"^(?P<before> *)(?P<mark>[-+~!x.=](?= )|error:)")
 
 
 SCHEMA = "ackinstall.events/1"
@@ -46,11 +55,12 @@ SCHEMA = "ackinstall.events/1"
 
 @dataclass
 class Report:
-    """Where a command's words go. `output` is "text" or "json"; `events` takes the stream too. Safe to use
-    from several threads.
+    """Where a command's words go. `output` is "text" or "json"; `events` takes the stream too; `plain` text
+    has no colours on a terminal either. Safe to use from several threads.
     """
 
     output: str = "text"
+    plain: bool = False
     answer: TextIO = field(default_factory=lambda: sys.stdout)
     progress: TextIO = field(default_factory=lambda: sys.stderr)
     events: TextIO | None = None
@@ -59,6 +69,7 @@ class Report:
     _done: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _told: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _live: "Live | None" = None
 
     @property
     def is_json(self) -> bool:
@@ -94,11 +105,27 @@ class Report:
     def say(self, *lines: str) -> None:
         """Print lines of the answer; nothing where the output is JSON."""
         if not self.is_json:
-            self._write(self.answer, "\n".join(lines))
+            self._write(self.answer, "\n".join(self._coloured(self.answer, line) for line in lines))
 
     def note(self, line: str) -> None:
         """Print a line of progress."""
-        self._write(self.progress, line)
+        text = self._coloured(self.progress, line)
+        if self._live:
+            self._live.above(text)
+        else:
+            self._write(self.progress, text)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Show live what is being worked on while the body runs, on a terminal; else do nothing."""
+        if not is_animated(self.progress):
+            yield
+            return
+        from ackinstall.live import shown  # noqa: PLC0415 (rich costs 0.1 s)
+
+        with shown(self.progress) as self._live:
+            yield
+        self._live = None
 
     def wait(self, why: str) -> None:
         """Print once why a run does not begin yet."""
@@ -114,6 +141,8 @@ class Report:
 
     def step(self, progress: Progress) -> None:
         """Show one step of one resource (see engine.Tell); a wait is told once for every reason."""
+        if self._live:
+            self._live.note(progress)
         if not self._is_news(progress):
             return
         if progress.status is Status.DONE and progress.change:
@@ -122,7 +151,7 @@ class Report:
             self._done[progress.status.value] += 1
         self.event("progress", **progress_data(progress))
         line = progress_text(progress)
-        if line:
+        if line and not (self._live and progress.status is Status.WAITING):
             self.note(line)
 
     def error(self, error: AckinstallError) -> None:
@@ -141,10 +170,29 @@ class Report:
         self._told[progress.resource.id] = (progress.detail, time.monotonic())
         return True
 
+    def _coloured(self, stream: TextIO, line: str) -> str:
+        if self.plain or "NO_COLOR" in os.environ or not stream.isatty():
+            return line
+        return coloured(line)
+
     def _write(self, stream: TextIO, text: str) -> None:
         with self._lock:
             stream.write(text + "\n")
             stream.flush()
+
+
+def is_animated(stream: TextIO) -> bool:
+    """Tell whether a stream is a terminal that somebody looks at: nothing moves in CI."""
+    return stream.isatty() and "CI" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def coloured(line: str) -> str:
+    """Return a line with the colour of its mark, or of an error's first word."""
+    match = _MARKED.match(line)
+    if not match:
+        return line
+    colour = COLOURS.get(match["mark"], COLOURS["x"])
+    return f"{match['before']}\033[{colour}m{match['mark']}\033[0m{line[match.end() :]}"
 
 
 def plan_text(changes: Sequence[Change], about: Mapping[str, str]) -> list[str]:
