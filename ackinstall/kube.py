@@ -191,33 +191,39 @@ class ApiServer:
     def create(self, manifest: Manifest) -> None:
         """See Kube."""
         ref = ref_of(manifest)
-        self._open().create(
-            self._known(ref), dict(manifest), ref.namespace or None, field_manager=FIELD_MANAGER, **_PLAIN
+        self._read(
+            self._open().create(
+                self._known(ref), dict(manifest), ref.namespace or None, field_manager=FIELD_MANAGER, **_PLAIN
+            )
         )
 
     def apply(self, manifest: Manifest, *, force: bool = False) -> None:
         """See Kube."""
         ref = ref_of(manifest)
-        self._open().server_side_apply(
-            self._known(ref),
-            dict(manifest),
-            ref.name,
-            ref.namespace or None,
-            force_conflicts=force,
-            field_manager=FIELD_MANAGER,
-            **_PLAIN,
+        self._read(
+            self._open().server_side_apply(
+                self._known(ref),
+                dict(manifest),
+                ref.name,
+                ref.namespace or None,
+                force_conflicts=force,
+                field_manager=FIELD_MANAGER,
+                **_PLAIN,
+            )
         )
 
     def merge(self, ref: Ref, patch: Manifest) -> None:
         """See Kube."""
-        self._open().patch(
-            self._known(ref),
-            dict(patch),
-            ref.name,
-            ref.namespace or None,
-            content_type="application/merge-patch+json",
-            field_manager=FIELD_MANAGER,
-            **_PLAIN,
+        self._read(
+            self._open().patch(
+                self._known(ref),
+                dict(patch),
+                ref.name,
+                ref.namespace or None,
+                content_type="application/merge-patch+json",
+                field_manager=FIELD_MANAGER,
+                **_PLAIN,
+            )
         )
 
     def delete(self, ref: Ref) -> None:
@@ -227,7 +233,7 @@ class ApiServer:
             return
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         try:
-            self._open().delete(kind, ref.name, ref.namespace or None, options, **_PLAIN)
+            self._read(self._open().delete(kind, ref.name, ref.namespace or None, options, **_PLAIN))
         except Exception as error:
             if not is_absent(error):
                 raise
@@ -290,6 +296,7 @@ class ApiServer:
                 return
 
     def _read(self, response: Any) -> dict[str, Any]:  # noqa: ANN401 (a urllib3 response)
+        """Return the answer; only a response that was read gives its connection back to the pool."""
         content: dict[str, Any] = json.loads(response.data)
         return content
 

@@ -6,7 +6,7 @@ their controllers live; `Retained` lets them go from Kubernetes and keeps what t
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from ackinstall.controllers import Controllers, read
 from ackinstall.errors import AckinstallError, is_absent
 from ackinstall.kube import Manifest
 from ackinstall.resource import Change, Resource, Seen, State
-from ackinstall.resources.crds import served
+from ackinstall.resources.crds import API, served
 from ackinstall.workloads import ACK, POLICY, RETAIN, Workload, describe, next_to_go, totals
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ WATCHED = 10.0
 """Seconds after which all are looked at again even when nothing seems to have changed."""
 STUCK = timedelta(seconds=45)
 """How long a removal may be in trouble before nobody waits for it; controllers try again after 30 s."""
+LONGEST_PAUSE = timedelta(seconds=1000)
+"""Between two tries of a controller, which doubles its pauses after errors: controller-runtime's default."""
 NAME = "ack"
 
 
@@ -34,7 +36,7 @@ class CustomResources(Resource):
     """All custom resources of the kinds that `definitions` define, in all namespaces.
 
     `controllers` are the controllers that could act on them (see ackinstall.controllers), `cluster` is the
-    EKS cluster's name.
+    EKS cluster's name, `began` is when the run did.
     """
 
     kind: ClassVar[str] = "custom-resources"
@@ -43,6 +45,7 @@ class CustomResources(Resource):
     definitions: tuple[Manifest, ...]
     controllers: Controllers = field(default_factory=Controllers)
     cluster: str = ""
+    began: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
     def desired(self) -> State:
         """See Resource. An installation makes none and minds none."""
@@ -63,11 +66,29 @@ class CustomResources(Resource):
         """Return all that exist, sorted by kind, namespace and name."""
         with ThreadPoolExecutor(8) as pool:
             pages = pool.map(lambda definition: clients.kube.list(*served(definition)), self.definitions)
-            found = [one for page in pages for one in page]
-        listed = clients.kube.list("v1", "Namespace") if found else []
-        namespaces = {one["metadata"]["name"]: one for one in listed}
+            listed = [one for page in pages for one in page]
+        others = _other_groups(clients, self._groups) if any(not _service(one) for one in listed) else set()
+        found = [one for one in listed if not self._is_of_others(one, others)]
+        spaces = clients.kube.list("v1", "Namespace") if found else []
+        namespaces = {one["metadata"]["name"]: one for one in spaces}
         described = (describe(one, namespaces, self.controllers.policy(_service(one))) for one in found)
         return sorted(described, key=lambda one: one.label)
+
+    def _is_of_others(self, manifest: Manifest, others: Collection[str]) -> bool:
+        """Tell whether an object of a shared kind is for other controllers: it names their API group, or no
+        group at all while there are `others`, to which it may matter.
+
+        https://aws-controllers-k8s.github.io/community/docs/user-docs/field-export/
+        """
+        if _service(manifest):
+            return False
+        spec = manifest.get("spec") or {}
+        source = (spec.get("from") or {}).get("resource") or spec.get("kubernetes") or {}
+        return source["group"] not in self._groups if "group" in source else bool(others)
+
+    @property
+    def _groups(self) -> frozenset[str]:
+        return frozenset(one["spec"]["group"] for one in self.definitions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +124,7 @@ class Removed(CustomResources):
         if not alive:
             return None
         ready = next_to_go(alive)
-        _check_stuck(alive, ready)
+        _check_stuck(alive, ready, self.began)
         helpless = self.controllers.helpless(_services(alive))
         return Seen(
             state={},
@@ -128,7 +149,7 @@ class Retained(CustomResources):
         if not alive:
             return None
         ready = [one for one in alive if not one.is_going or one.policy != RETAIN]
-        _check_stuck(alive, ready)
+        _check_stuck(alive, ready, self.began)
         return Seen(
             state={},
             ours=True,
@@ -174,6 +195,12 @@ class Released(CustomResources):
         _side_by_side(lambda one: _free(clients, one), alive)
 
 
+def _other_groups(clients: "Clients", own: Collection[str]) -> set[str]:
+    """Return the API groups of other ACK controllers that are installed."""
+    groups = {one["spec"]["group"] for one in clients.kube.list(*API)}
+    return {group for group in groups - set(own) if group.endswith(ACK)}
+
+
 def summary(alive: Sequence[Workload]) -> str:
     """Return what is alive, by kind and namespace: `Endpoint.sagemaker in 'prod': 'a', 'b'`."""
     places: dict[tuple[str, str], list[str]] = {}
@@ -191,11 +218,11 @@ def counted(workloads: Iterable[Workload]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in totals(workloads).items())
 
 
-def _check_stuck(alive: Sequence[Workload], ready: Sequence[Workload]) -> None:
-    """Raise AckinstallError when nothing can go on: what is on its way has been in trouble for long."""
+def _check_stuck(alive: Sequence[Workload], ready: Sequence[Workload], began: datetime) -> None:
+    """Raise AckinstallError when nothing can go on: what is on its way is in trouble, and was tried again."""
     going = [one for one in alive if one.is_going]
     now = datetime.now(UTC)
-    if ready or not going or not all(one.is_hopeless and now - _since(one) > STUCK for one in going):
+    if ready or not going or not all(one.is_hopeless and now > _tried_by(one, began) for one in going):
         return
     told = "; ".join(f"'{one.label}': {one.trouble}" for one in going[:5])
     raise AckinstallError(
@@ -203,6 +230,15 @@ def _check_stuck(alive: Sequence[Workload], ready: Sequence[Workload]) -> None:
         f"{counted(going)} of {len(alive)} custom resources cannot be removed: {told}",
         "remove the cause, then run the same command again: it goes on from here",
     )
+
+
+def _tried_by(workload: Workload, began: datetime) -> datetime:
+    """Return when, at the latest, the controller has tried again in a run that began then: a pause of its is
+    about as long as all before it.
+    """
+    since = _since(workload)
+    pause = min(max(began - since, STUCK), LONGEST_PAUSE)
+    return max(began, since) + pause
 
 
 def _since(workload: Workload) -> datetime:

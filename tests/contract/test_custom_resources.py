@@ -7,6 +7,7 @@ from support.world import World
 from ackinstall.engine import Status
 from ackinstall.errors import Refused
 from ackinstall.kube import Manifest, Ref
+from ackinstall.resources.custom_resources import CustomResources
 from ackinstall.workloads import POLICY, RETAIN
 
 
@@ -104,3 +105,37 @@ def live(world: World, ref: Ref) -> Manifest:
     found = world.cluster.get(ref)
     assert found is not None
     return found
+
+
+def test_what_speaks_of_another_controllers_objects_is_left_alone(world: World) -> None:
+    """Of the shared kinds, an export of another controller's field does not hold a teardown up, nor does a
+    selector that names no group while another controller is there.
+    """
+    world.up()
+    shared = "services.k8s.aws"
+    theirs = {"from": {"path": ".spec.name", "resource": {"group": "iam.services.k8s.aws", "kind": "Role"}}}
+    ours = {"from": {"path": ".spec.name", "resource": {"group": SAGEMAKER, "kind": "Model"}}}
+    make(world, shared, "FieldExport", "theirs", theirs)
+    selector = make(world, shared, "IAMRoleSelector", "anyones", {"arn": "arn:aws:iam::123456789012:role/r"})
+    assert alive_names(world) == ["IAMRoleSelector/anyones"]
+    version = {"name": "v1alpha1", "served": True, "storage": True}
+    spec = {
+        "group": "iam.services.k8s.aws",
+        "names": {"kind": "Role", "plural": "roles"},
+        "versions": [version],
+    }
+    metadata = {"name": "roles.iam.services.k8s.aws"}
+    api = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+    world.cluster.create({**api, "metadata": metadata, "spec": spec})
+    assert alive_names(world) == []
+    make(world, shared, "FieldExport", "ours", ours)
+    assert alive_names(world) == ["FieldExport/ours"]
+    assert not world.down(way="delete", timeout=20).failures
+    assert world.cluster.get(selector) is not None
+
+
+def alive_names(world: World) -> list[str]:
+    """Return what a teardown sees alive."""
+    (guard, *_) = world.to_remove()
+    assert isinstance(guard, CustomResources)
+    return [f"{one.ref.kind}/{one.ref.name}" for one in guard.alive(world.opened())]

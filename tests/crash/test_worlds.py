@@ -172,6 +172,7 @@ class Worlds(RuleBasedStateMachine):
     def down(self, way: str) -> None:
         """A teardown is refused only for models that nobody would take back; else nothing of ours is left."""
         before, models = copy.deepcopy(self.world.inventory()), self._models()
+        needed = self._needed_by_others()
         has_controller = any("sagemaker" in one["metadata"]["name"] for one in self._available())
         try:
             outcome = self.world.down(way=way, timeout=20)
@@ -182,7 +183,7 @@ class Worlds(RuleBasedStateMachine):
             return
         assert not outcome.failures
         assert not self._models()
-        assert self._ours() == self._needed_by_others()
+        assert self._ours() == needed
         assert self.world.plan(self.world.to_remove(way=way), present=False) == []
 
     @invariant()

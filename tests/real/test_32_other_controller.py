@@ -21,6 +21,7 @@ ROLE, FULL_ACCESS = "their-ack-iam-controller", "arn:aws:iam::aws:policy/IAMFull
 SHARED = ("fieldexports.services.k8s.aws", "iamroleselectors.services.k8s.aws")
 GROUP = "iam.services.k8s.aws"
 POLICY = Ref(f"{GROUP}/v1alpha1", "Policy", "readers", NAMESPACE)
+FIELD_EXPORT = ("services.k8s.aws/v1alpha1", "FieldExport")
 DOCUMENT = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
@@ -47,7 +48,7 @@ def world(parts: Mapping[str, Path], worker_id: str) -> Iterator[Sandboxed]:
 
 def test_goes_on(world: Sandboxed, parts: Mapping[str, Path]) -> None:
     """`down` beside the IAM controller leaves it the shared definitions, and the OIDC provider that its role
-    trusts, says why, and exits 0; the controller and its custom resource go on. When it is uninstalled by
+    trusts, says why, and exits 0; the controller and its custom resources go on. When it is uninstalled by
     hand, `down` removes what was left for it.
     """
     empty = inventory(world)
@@ -56,6 +57,7 @@ def test_goes_on(world: Sandboxed, parts: Mapping[str, Path]) -> None:
     provider = f"oidc-provider/{names['OIDC_PROVIDER_URL']}"
     _install(world, parts[CHART], _make_role(world, names))
     _set_policy(world, "before")
+    _export(world, "before")
 
     left = answers.down(world)
 
@@ -66,7 +68,8 @@ def test_goes_on(world: Sandboxed, parts: Mapping[str, Path]) -> None:
     assert all(GROUP in left[resource] for resource in definitions), left
     assert {name for name in _definitions(world) if not name.endswith(GROUP)} == set(SHARED)
     _set_policy(world, "after")
-    _export(world)
+    assert _exports(world) == ["before"]
+    _export(world, "after")
 
     _uninstall(world)
     assert answers.down(world) == {}
@@ -124,28 +127,32 @@ def _tag(world: Sandboxed) -> str:
     return next((tag["Value"] for tag in tags if tag["Key"] == "about"), "")
 
 
-def _export(world: Sandboxed) -> None:
-    """Let the controller copy the policy's ARN into a ConfigMap, for which it needs a shared definition."""
-    world.kubectl("create", "configmap", "exported", "-n", NAMESPACE)
+def _export(world: Sandboxed, name: str) -> None:
+    """Let the controller copy the policy's ARN into a ConfigMap, by an object of a shared kind."""
+    world.kubectl("create", "configmap", name, "-n", NAMESPACE)
     export = {
-        "apiVersion": "services.k8s.aws/v1alpha1",
-        "kind": "FieldExport",
-        "metadata": {"name": "arn", "namespace": NAMESPACE},
+        "apiVersion": FIELD_EXPORT[0],
+        "kind": FIELD_EXPORT[1],
+        "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {
             "from": {
                 "path": ".status.ackResourceMetadata.arn",
                 "resource": {"group": GROUP, "kind": POLICY.kind, "name": POLICY.name},
             },
-            "to": {"kind": "configmap", "name": "exported", "key": "arn"},
+            "to": {"kind": "configmap", "name": name, "key": "arn"},
         },
     }
     world.kubectl("apply", "-f", "-", text=json.dumps(export))
-    until(lambda: f"policy/{POLICY.name}" in _exported(world))
+    until(lambda: f"policy/{POLICY.name}" in _exported(world, name))
 
 
-def _exported(world: Sandboxed) -> str:
-    found = world.kube.get(Ref("v1", "ConfigMap", "exported", NAMESPACE)) or {}
+def _exported(world: Sandboxed, name: str) -> str:
+    found = world.kube.get(Ref("v1", "ConfigMap", name, NAMESPACE)) or {}
     return str((found.get("data") or {}).get("arn", ""))
+
+
+def _exports(world: Sandboxed) -> list[str]:
+    return [one["metadata"]["name"] for one in world.kube.list(*FIELD_EXPORT)]
 
 
 def _uninstall(world: Sandboxed) -> None:

@@ -200,7 +200,8 @@ class Cluster:
     def _let_go(self, ref: Ref, live: Object) -> None:
         """Do what an ACK controller does about an object that is deleted: take its finalizers off."""
         group = ref.api_version.split("/")[0]
-        if group.endswith(".services.k8s.aws") and self._has_controller(group.split(".")[0]):
+        shared = group == "services.k8s.aws"  # which every controller acts on
+        if shared or (group.endswith(".services.k8s.aws") and self._has_controller(group.split(".")[0])):
             finalizers = live["metadata"].get("finalizers", ())
             kept = [one for one in finalizers if not one.startswith(f"finalizers.{group}/")]
             live["metadata"]["finalizers"] = kept
