@@ -110,6 +110,7 @@ def converge(resource: Resource, clients: "Clients", options: Options, tell: Tel
         if options.stop.is_set():
             raise Interrupted
         memory.admit(change)
+        tell(Progress(resource, Status.STARTED, change, change.reason, seconds=time.monotonic() - started))
         for step in _act(change, clients):
             waiting(step)
             if options.stop.is_set():
@@ -204,11 +205,17 @@ def _without_work(change: Change, obstacle: str) -> Progress:
 def _work(change: Change, clients: "Clients", options: Options, tell: Tell) -> Progress:
     resource = change.resource
     started = time.monotonic()
-    tell(Progress(resource, Status.STARTED, change, change.reason))
+    written = [change]
+
+    def heard(step: Progress) -> None:
+        if step.change:
+            written.append(step.change)
+        tell(step)
+
     try:
-        last = converge(resource, clients, options, tell)
-        status = Status.UNCHANGED if change.kind in SETTLED else Status.DONE
-        end = Progress(resource, status, change, last.reason, seconds=time.monotonic() - started)
+        last = converge(resource, clients, options, heard)
+        status = Status.UNCHANGED if change.kind in SETTLED and len(written) == 1 else Status.DONE
+        end = Progress(resource, status, written[-1], last.reason, seconds=time.monotonic() - started)
     except Kept as kept:
         left = Change(Kind.LEAVE, resource, reason=kept.message)
         end = Progress(resource, Status.DONE, left, kept.message, seconds=time.monotonic() - started)

@@ -137,9 +137,10 @@ def test_a_teardown_asks_what_would_be_lost_only_of_what_is_ours() -> None:
 
 
 def converged(thing: Resource, options: Options | None = None) -> tuple[Change, Steps]:
-    """Converge one thing; return the last decision and the steps told."""
+    """Converge one thing; return the last decision and the waits told."""
     steps = Steps()
-    return converge(thing, NO_CLIENTS, options or Options(), steps.append), steps
+    last = converge(thing, NO_CLIENTS, options or Options(), steps.append)
+    return last, Steps(one for one in steps if one.status is not Status.STARTED)
 
 
 HEALED = [
@@ -528,6 +529,20 @@ def test_what_can_be_watched_is_not_slept_for() -> None:
     world.put("one", busy="is busy")
     assert converged(Watched(name="one", world=world))[0].kind is Kind.NOTHING
     assert world.looks["one"] == 2
+
+
+def test_what_was_done_is_told_and_not_what_was_planned() -> None:
+    """When what kept a thing has gone meanwhile, it is deleted, and the end says so."""
+    world = World()
+    world.put("one", users=frozenset({"us-west-2/demo"}), keep="is in use")
+    thing = Thing(name="one", world=world, user="us-west-2/demo")
+    options = Options(present=False)
+    changes = plan([thing], NO_CLIENTS, options)
+    assert [one.kind for one in changes] == [Kind.UPDATE]
+    world.put("one", users=frozenset({"us-west-2/demo"}))
+    (ended,) = run(changes, NO_CLIENTS, options, Steps().append)
+    assert ended.change is not None
+    assert (ended.status, ended.change.kind) == (Status.DONE, Kind.DELETE)
 
 
 def test_what_others_put_into_an_object_is_shown_before_it_goes() -> None:
