@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import tenacity
 
 from ackinstall.errors import AckinstallError, Interrupted, Kept, Refused, Retry, translate
-from ackinstall.resource import SETTLED, Change, Kind, Resource, decide
+from ackinstall.resource import SETTLED, WRITES, Change, Kind, Resource, decide
 
 if TYPE_CHECKING:
     from ackinstall.clients import Clients
@@ -48,6 +48,9 @@ class Progress:
     error: AckinstallError | None = None
     seconds: float = 0.0
 
+
+_WEIGHT = {Kind.UPDATE: 1, Kind.DELETE: 2, Kind.CREATE: 3, Kind.REPLACE: 4}
+"""Which of several writes says what was done: what is created and then changed was created."""
 
 Tell = Callable[[Progress], None]
 """Receives every step; called from several threads."""
@@ -205,7 +208,7 @@ def _without_work(change: Change, obstacle: str) -> Progress:
 def _work(change: Change, clients: "Clients", options: Options, tell: Tell) -> Progress:
     resource = change.resource
     started = time.monotonic()
-    written = [change]
+    written: list[Change] = [change] if change.kind not in WRITES else []
 
     def heard(step: Progress) -> None:
         if step.change:
@@ -214,8 +217,9 @@ def _work(change: Change, clients: "Clients", options: Options, tell: Tell) -> P
 
     try:
         last = converge(resource, clients, options, heard)
-        status = Status.UNCHANGED if change.kind in SETTLED and len(written) == 1 else Status.DONE
-        end = Progress(resource, status, written[-1], last.reason, seconds=time.monotonic() - started)
+        status = Status.UNCHANGED if written == [change] and change.kind in SETTLED else Status.DONE
+        done = max(written, key=lambda one: _WEIGHT.get(one.kind, 0), default=change)
+        end = Progress(resource, status, done, last.reason, seconds=time.monotonic() - started)
     except Kept as kept:
         left = Change(Kind.LEAVE, resource, reason=kept.message)
         end = Progress(resource, Status.DONE, left, kept.message, seconds=time.monotonic() - started)

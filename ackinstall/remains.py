@@ -35,7 +35,9 @@ def find(
     """
     owner, inline = facts.owner, dict.fromkeys(policies, NOTHING)
     with ThreadPoolExecutor(3) as pool:
-        roles = pool.submit(settled, lambda: list(_roles(clients, owner)), "the roles")
+        roles = pool.submit(
+            settled, lambda: sorted(_roles(clients, owner), key=lambda role: role.name), "the roles"
+        )
         providers = pool.submit(settled, lambda: _providers(clients.aws, owner), "the OIDC providers")
         buckets = pool.submit(settled, lambda: _buckets(clients.aws, owner), "the buckets")
         named = tuple(role.name for role in roles.result())

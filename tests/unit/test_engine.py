@@ -545,6 +545,16 @@ def test_what_was_done_is_told_and_not_what_was_planned() -> None:
     assert (ended.status, ended.change.kind) == (Status.DONE, Kind.DELETE)
 
 
+def test_what_was_only_waited_for_is_told_as_ready() -> None:
+    """No write, so what was planned, a wait, says what was done."""
+    world = World()
+    world.put("one", busy="is busy")
+    changes = plan([Watched(name="one", world=world)], NO_CLIENTS, Options())
+    (ended,) = run(changes, NO_CLIENTS, Options(), Steps().append)
+    assert ended.change is not None
+    assert (ended.status, ended.change.kind) == (Status.DONE, Kind.WAIT)
+
+
 def test_what_others_put_into_an_object_is_shown_before_it_goes() -> None:
     """It stands among the differences of the removal, whole."""
 
