@@ -90,6 +90,12 @@ def build(profile: Profile, facts: Facts, *, delete_data: bool = False) -> list[
     return [namespace, receipt, *(replace(one, needs=(receipt.id, *one.needs)) for one in rest)]
 
 
+def without_charts(profile: Profile, facts: Facts) -> list[Resource]:
+    """Return those of the resources that do not follow from the charts, which `facts` need not have."""
+    builder = _Builder(profile, facts, names(profile, facts), delete_data=False)
+    return [replace(one, needs=(f"{Receipt.kind}/{RECEIPT}",)) for one in builder.without_charts()]
+
+
 WAYS: Mapping[str, type[CustomResources]] = {"refuse": Guarded, "delete": Removed, "retain": Retained}
 """What a teardown does with custom resources that are alive."""
 
@@ -149,6 +155,9 @@ class _Builder:
             *self._execution_role(),
             *self._bucket(),
         ]
+
+    def without_charts(self) -> list[Resource]:
+        return [self._provider(), *self._linked_roles(), *self._bucket()]
 
     def _provider(self) -> OidcProvider:
         return OidcProvider(
@@ -300,6 +309,7 @@ class _Builder:
         subjects = [
             f"system:serviceaccount:{self.profile.namespace}:{self.service_account(controller)}"
             for controller in self.profile.controllers
+            if controller.service in self.facts.charts  # which only a role's policies speak of
         ]
         return render(
             template,

@@ -17,6 +17,7 @@ import typer
 from ackinstall import __version__
 from ackinstall.errors import AckinstallError, Interrupted, UsageError
 from ackinstall.options import (
+    Account,
     Adopt,
     AwsProfile,
     ClusterName,
@@ -100,6 +101,7 @@ def up(
     yes: Yes = False,
     adopt: Adopt = False,
     upgrade: Upgrade = False,
+    account: Account = "",
     aws_profile: AwsProfile = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
@@ -111,15 +113,18 @@ def up(
     no_color: NoColor = False,
 ) -> None:
     """Install everything that is missing and mend what differs; a second run changes nothing."""
-    from ackinstall import installation  # noqa: PLC0415
+    from ackinstall import examination, installation  # noqa: PLC0415
 
     with _reporting(ctx) as report, _executing(ctx, report, present=True) as run:
         changes = run.plan()
+        examination.prepare(run.context, changes, report)
         run.show(changes)
         run.allow(changes)
         if _has_work(changes):
             _confirm(f"install on the cluster '{cluster}'?", ctx)
-            run.carry_out(changes)
+            with examination.explained(run.context, report):
+                run.carry_out(changes)
+        examination.prove(run.context, report)
         installation.tell(run.target, report)
         report.sum_up()
 
@@ -206,6 +211,47 @@ def plan(
 
 
 @app.command()
+def check(
+    ctx: typer.Context,
+    cluster: ClusterName,
+    region: Region = None,
+    profile: ProfileName = "",
+    settings: Settings = None,
+    pre: Annotated[
+        bool, typer.Option("--pre", help="What has to hold before `up`; nothing needs to be installed.")
+    ] = False,
+    wait: Annotated[
+        float, typer.Option(help="How long to wait for what may come true by itself.", metavar="SECONDS")
+    ] = 0,
+    account: Account = "",
+    junit: Annotated[
+        Path | None, typer.Option(help="Write a JUnit report too.", metavar="FILE", dir_okay=False)
+    ] = None,
+    aws_profile: AwsProfile = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    output: OutputAs = Output.TEXT,
+    events: EventsFile = None,
+    no_color: NoColor = False,
+) -> None:
+    """Look at everything that has to hold, and say what to do; changes nothing. Exit 1 when something fatal
+    does not hold.
+    """
+    from ackinstall import examination  # noqa: PLC0415
+    from ackinstall.checks import lists  # noqa: PLC0415
+    from ackinstall.checks.context import Context as Looking  # noqa: PLC0415
+    from ackinstall.opening import opening  # noqa: PLC0415
+
+    with _reporting(ctx) as report, opening(_choice(ctx), _doors(ctx)) as found:
+        report.aws_calls = lambda: found.aws_calls
+        checks = lists.before() if pre else lists.after()
+        found.begin()
+        results = examination.examine(checks, Looking(found), report, wait, junit)
+        if any(one.is_fatal for one in results):
+            raise typer.Exit(1)
+
+
+@app.command()
 def status(
     ctx: typer.Context,
     cluster: ClusterName,
@@ -289,11 +335,10 @@ def outputs(
 ) -> None:
     """Print names and ARNs of the installation for other programs, under the tutorials' variable names."""
     from ackinstall import documents  # noqa: PLC0415
-    from ackinstall.target import known  # noqa: PLC0415
+    from ackinstall.opening import opening  # noqa: PLC0415
 
-    with _reporting(ctx) as report:
-        chosen, found = known(_choice(ctx), _doors(ctx))
-        report.say(documents.outputs_text(documents.outputs(chosen, found), format_.value))
+    with _reporting(ctx) as report, opening(_choice(ctx), _doors(ctx)) as found:
+        report.say(documents.outputs_text(documents.outputs(found.profile, found.known), format_.value))
 
 
 @app.command()
@@ -398,12 +443,12 @@ def _events_file(ctx: typer.Context) -> "Iterator[TextIO | None]":
 def _executing(ctx: typer.Context, report: "Report", *, present: bool) -> "Iterator[Execution]":
     """Open the target that the command line chooses, for an installation or for a teardown."""
     from ackinstall.execution import Execution  # noqa: PLC0415
-    from ackinstall.target import opened, opened_to_remove  # noqa: PLC0415
+    from ackinstall.opening import opening  # noqa: PLC0415
 
-    open_ = opened if present else opened_to_remove
-    with open_(_choice(ctx), _doors(ctx)) as target:
-        report.aws_calls = lambda: target.clients.aws.calls
-        yield Execution(target, _options(ctx, present=present), report)
+    with opening(_choice(ctx), _doors(ctx)) as found:
+        report.aws_calls = lambda: found.aws_calls
+        target = found.target() if present else found.target_to_remove()
+        yield Execution(found, target, _options(ctx, present=present), report)
 
 
 def _doors(ctx: typer.Context) -> "Doors":

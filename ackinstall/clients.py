@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -32,6 +33,12 @@ class Aws(Protocol):
 
     def eks_token(self, cluster: str) -> str:
         """Return a token with which the cluster's API server knows this identity."""
+
+    def expiry(self) -> datetime | None:
+        """Return when the credentials expire, None for those that last or are renewed by themselves."""
+
+    def whoami(self, credentials: Mapping[str, Any]) -> str:
+        """Return the ARN of whom `credentials` (as STS answers them) belong to; keeps nothing of them."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,25 @@ class Session:
         url = sts.generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod="GET")
         return "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
 
+    def expiry(self) -> datetime | None:
+        """See Aws. A session whose provider can fetch new ones (RefreshableCredentials) lasts."""
+        found = self._session.get_credentials()
+        until = os.environ.get("AWS_CREDENTIAL_EXPIRATION", "") if found and found.method == "env" else ""
+        return datetime.fromisoformat(until) if until else None
+
+    def whoami(self, credentials: Mapping[str, Any]) -> str:
+        """See Aws."""
+        import boto3  # noqa: PLC0415 (costs 0.15 s)
+
+        session = boto3.Session(
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+            region_name=self.region,
+        )
+        session.events.register("before-send", self._count)
+        return str(session.client("sts").get_caller_identity()["Arn"])
+
 
 class TokenCache:
     """Makes a token only when the last one has grown old: the API's client asks before every request."""
@@ -128,8 +154,15 @@ class Access:
 
 
 @contextmanager
-def open_worlds(aws: Aws, access: Access) -> Iterator[tuple[Clients, Path]]:
-    """Open Kubernetes and Helm for one cluster; yields the clients and a folder that goes with the run."""
+def open_gallery() -> Iterator[tuple[Helm, Path]]:
+    """Open Helm for charts alone, which needs no cluster; yields it and a folder that goes with the run."""
+    with TemporaryDirectory(prefix="ackinstall-charts-") as folder:
+        yield HelmBinary(Path(folder)), Path(folder)
+
+
+@contextmanager
+def open_worlds(aws: Aws, access: Access) -> Iterator[Clients]:
+    """Open Kubernetes and Helm for one cluster."""
     with TemporaryDirectory(prefix="ackinstall-") as folder:
         directory = Path(folder)
         kube: Kube
@@ -142,7 +175,7 @@ def open_worlds(aws: Aws, access: Access) -> Iterator[tuple[Clients, Path]]:
             helm = HelmBinary(
                 directory, lambda: _helm_login(access.endpoint, directory / "ca.pem", token()), os.devnull
             )
-        yield Clients(aws, kube, helm, RoleBook(aws.client("iam"))), directory
+        yield Clients(aws, kube, helm, RoleBook(aws.client("iam")))
 
 
 def _helm_login(endpoint: str, ca: Path, token: str) -> Mapping[str, str]:

@@ -52,11 +52,12 @@ class Controllers:
 
 def read(kube: Kube) -> Controllers:
     """Return the controllers that run, or should run, in any namespace."""
-    found = (_deployed(one) for one in kube.list("apps/v1", "Deployment"))
+    found = (deployed(one) for one in kube.list("apps/v1", "Deployment"))
     return Controllers(tuple(one for one in found if one is not None))
 
 
-def _deployed(deployment: Manifest) -> Deployed | None:
+def deployed(deployment: Manifest) -> Deployed | None:
+    """Return what of an ACK controller a Deployment is, None when it is of none."""
     containers = deployment["spec"]["template"]["spec"].get("containers") or ()
     for container in containers:
         match = _IMAGE.search(container.get("image", ""))

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ackinstall import engine, preflight
+from ackinstall import engine, rights
+from ackinstall.checks.context import Context
 from ackinstall.engine import Options, Progress, Status
 from ackinstall.errors import AckinstallError, Interrupted, translate
+from ackinstall.opening import Opening
 from ackinstall.report import Report
 from ackinstall.resource import SETTLED, Change, Resource
 from ackinstall.target import Target
@@ -21,9 +23,15 @@ from ackinstall.target import Target
 class Execution:
     """A command at work on an opened target."""
 
+    opening: Opening
     target: Target
     options: Options
     report: Report
+
+    @property
+    def context(self) -> Context:
+        """What checks look at: the same target, nothing of it read twice."""
+        return Context(self.opening, self.options)
 
     def plan(self, resources: Sequence[Resource] | None = None) -> list[Change]:
         """Return what has to happen to the target's resources, or to these; writes nothing."""
@@ -47,10 +55,8 @@ class Execution:
         """
         engine.check(changes)
         if has_work(changes):
-            facts = self.target.facts
-            rights = preflight.to_carry_out(changes, self.target.profile.namespace)
-            hint = preflight.grant(facts.cluster.arn, facts.caller)
-            preflight.require(self.target.clients.kube, rights, hint)
+            needed = rights.to_carry_out(changes, self.target.profile.namespace)
+            rights.require(self.target.clients.kube, needed, self.opening.grant)
 
     def carry_out(self, changes: Sequence[Change]) -> list[Progress]:
         """Carry a plan out; return how each resource ended.

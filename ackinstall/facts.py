@@ -6,11 +6,13 @@ Everything else that the installer needs (names, ARNs, values) follows from thes
 import base64
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import tenacity
 import yaml
@@ -19,11 +21,24 @@ from packaging.version import InvalidVersion, Version
 
 from ackinstall.clients import Aws, Clients
 from ackinstall.errors import AckinstallError, Retry, UsageError, aws_code, translate
-from ackinstall.kube import Manifest
+from ackinstall.helm import Helm
+from ackinstall.kube import Manifest, Ref
 from ackinstall.profile import Controller
 from ackinstall.resources.crds import API, SHARED
 
 T = TypeVar("T")
+
+
+class Caller(NamedTuple):
+    """The identity at work: its ARN, and by how many seconds our clock is ahead of AWS's."""
+
+    arn: str
+    ahead: float
+
+    @property
+    def account(self) -> str:
+        """The account's number."""
+        return self.arn.split(":")[4]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,20 +112,12 @@ def settled(read: Callable[[], T], doing: str, seconds: float = 20) -> T:
     )(once)
 
 
-def read_caller(aws: Aws) -> str:
-    """Return the ARN of the identity at work."""
-    return str(settled(lambda: aws.client("sts").get_caller_identity(), "sts")["Arn"])
-
-
-def read_cluster(aws: Aws, name: str) -> Cluster:
-    """Return the EKS cluster `name`.
-
-    Raises UsageError when there is none (naming those that exist) and AckinstallError when it is not ACTIVE.
-    """
-    found = find_cluster(aws, name)
-    if found is None:
-        raise no_cluster(aws, name)
-    return found
+def read_caller(aws: Aws) -> Caller:
+    """Return the identity at work."""
+    answer = settled(lambda: aws.client("sts").get_caller_identity(), "sts")
+    told = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    ahead = time.time() - parsedate_to_datetime(told).timestamp() if told else 0.0
+    return Caller(answer["Arn"], ahead)
 
 
 def find_cluster(aws: Aws, name: str) -> Cluster | None:
@@ -179,20 +186,35 @@ def of(aws: Aws, caller: str, cluster: Cluster, charts: Mapping[str, Chart]) -> 
 
 
 def pull_charts(
-    controllers: Sequence[Controller], namespace: str, clients: Clients, directory: Path, *, upgrade: bool
+    controllers: Sequence[Controller], helm: Helm, directory: Path, versions: Mapping[str, str]
 ) -> dict[str, Chart]:
-    """Return the chart of each controller, pulled side by side into `directory`.
+    """Return the chart of each controller, by service, pulled side by side below `directory`.
 
-    An installed version that fits the profile's range is kept, unless `upgrade`.
+    `versions` has, by service, exact ones; the others are the newest in the profile's range.
     """
 
     def pull(controller: Controller) -> Chart:
-        folder = directory / controller.service
-        version = "" if upgrade else _installed(controller, namespace, clients)
-        return settled(lambda: _pull(controller, version, clients, folder), controller.chart)
+        version = versions.get(controller.service, "")
+        folder = directory / controller.service / (version or "newest")
+        return settled(lambda: _pull(controller, version, helm, folder), controller.chart)
 
     with ThreadPoolExecutor(8) as pool:
         return dict(zip((one.service for one in controllers), pool.map(pull, controllers), strict=True))
+
+
+def kept_versions(controllers: Sequence[Controller], namespace: str, clients: Clients) -> dict[str, str]:
+    """Return by service the versions of charts that are installed and fit the profile's ranges."""
+    if settled(lambda: clients.kube.get(Ref("v1", "Namespace", namespace)), namespace) is None:
+        return {}
+
+    def installed(controller: Controller) -> str:
+        release = settled(lambda: clients.helm.release(controller.release, namespace), controller.release)
+        version = release.chart.rpartition("-")[2] if release else ""
+        return version if version and fits(version, controller.version) else ""
+
+    with ThreadPoolExecutor(8) as pool:
+        found = zip((one.service for one in controllers), pool.map(installed, controllers), strict=True)
+        return {service: version for service, version in found if version}
 
 
 def installed_charts(controllers: Sequence[Controller], clients: Clients) -> dict[str, Chart]:
@@ -242,29 +264,22 @@ def fits(version: str, wanted: str) -> bool:
         return False
 
 
-def _installed(controller: Controller, namespace: str, clients: Clients) -> str:
-    release = settled(lambda: clients.helm.release(controller.release, namespace), controller.release)
-    version = release.chart.rpartition("-")[2] if release else ""
-    return version if version and fits(version, controller.version) else ""
-
-
-def _pull(controller: Controller, version: str, clients: Clients, folder: Path) -> Chart:
+def _pull(controller: Controller, version: str, helm: Helm, folder: Path) -> Chart:
     fits("0", controller.version)
     try:
-        exact = version or clients.helm.resolve(controller.chart, controller.version)
-        return read_chart(clients.helm.pull(controller.chart, exact, folder))
+        return read_chart(helm.pull(controller.chart, version or controller.version, folder))
     except AckinstallError as error:
         if error.reference == "chart-not-found":
-            raise _no_version(controller, clients) from error
+            raise _no_version(controller, helm) from error
         raise
 
 
-def _no_version(controller: Controller, clients: Clients) -> UsageError:
+def _no_version(controller: Controller, helm: Helm) -> UsageError:
     newest: list[str] = []
     below = ">=0"
     while len(newest) < 3:  # noqa: PLR2004 (the newest few are enough)
         try:
-            newest.append(clients.helm.resolve(controller.chart, below))
+            newest.append(helm.resolve(controller.chart, below))
         except AckinstallError:
             break
         below = f"<{newest[-1]}"

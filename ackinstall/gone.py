@@ -36,6 +36,10 @@ class GoneCluster:
         """See Kube."""
         _refuse(manifest["kind"])
 
+    def rehearse(self, manifest: Manifest) -> None:
+        """See Kube."""
+        _refuse(manifest["kind"])
+
     def merge(self, ref: Ref, patch: Manifest) -> None:  # noqa: ARG002 (same)
         """See Kube."""
         _refuse(ref.kind)
@@ -50,6 +54,10 @@ class GoneCluster:
     def allowed(self, verb: str, group: str, resource: str, namespace: str = "") -> bool:  # noqa: ARG002 (same)
         """See Kube. Nobody forbids what nobody is there to do."""
         return True
+
+    def logs(self, namespace: str, pod: str, container: str, lines: int) -> str:  # noqa: ARG002 (same)
+        """See Kube."""
+        return ""
 
 
 class GoneReleases:
@@ -66,6 +74,16 @@ class GoneReleases:
     def pull(self, chart: str, version: str, directory: Path) -> Path:  # noqa: ARG002 (same)
         """See Helm."""
         _refuse(chart)
+
+    def render(
+        self,
+        name: str,
+        namespace: str,  # noqa: ARG002 (same)
+        chart: Path,  # noqa: ARG002 (same)
+        values: Mapping[str, Any],  # noqa: ARG002 (same)
+    ) -> tuple[Manifest, ...]:
+        """See Helm."""
+        _refuse(name)
 
     def release(self, name: str, namespace: str) -> Release | None:  # noqa: ARG002 (nothing is there)
         """See Helm."""

@@ -50,7 +50,14 @@ class Helm(Protocol):
         """Return the newest version of the chart (an OCI reference) that fits the range `version`."""
 
     def pull(self, chart: str, version: str, directory: Path) -> Path:
-        """Unpack the chart's exact `version` below `directory`; return the folder that has its Chart.yaml."""
+        """Unpack the chart's newest version that fits the range `version` below `directory`, which need not
+        be there; return the folder that has its Chart.yaml.
+        """
+
+    def render(
+        self, name: str, namespace: str, chart: Path, values: Mapping[str, Any]
+    ) -> tuple[Manifest, ...]:
+        """Return the objects that `upgrade` would make, without asking the cluster."""
 
     def release(self, name: str, namespace: str) -> Release | None:
         """Return the release as it stands, or None."""
@@ -110,6 +117,13 @@ class HelmBinary:
         self._run(self._command.run([*command, *self._access(chart)]))
         return directory / chart.rsplit("/", 1)[-1]
 
+    def render(
+        self, name: str, namespace: str, chart: Path, values: Mapping[str, Any]
+    ) -> tuple[Manifest, ...]:
+        """See Helm."""
+        command = ["template", name, str(chart), "--namespace", namespace, "--values", "-"]
+        return _manifests(self._run(self._command.run(command, yaml.safe_dump(dict(values)).encode())))
+
     def release(self, name: str, namespace: str) -> Release | None:
         """See Helm."""
         try:
@@ -160,7 +174,7 @@ class _ReleaseMissing(AckinstallError):
 
 def _release(found: Mapping[str, Any]) -> Release:
     info = found["info"]
-    manifest = tuple(one for one in yaml.load_all(found.get("manifest", ""), Loader=yaml.CSafeLoader) if one)
+    manifest = _manifests(found.get("manifest", ""))
     return Release(
         name=found["name"],
         namespace=found["namespace"],
@@ -171,6 +185,10 @@ def _release(found: Mapping[str, Any]) -> Release:
         updated=_time(info.get("last_deployed", "")),
         manifest=manifest,
     )
+
+
+def _manifests(text: str | bytes) -> tuple[Manifest, ...]:
+    return tuple(one for one in yaml.load_all(text, Loader=yaml.CSafeLoader) if one)
 
 
 def _chart(manifest: tuple[Manifest, ...]) -> str:

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -57,6 +58,9 @@ class Kube(Protocol):
     def apply(self, manifest: Manifest, *, force: bool = False) -> None:
         """Apply on the server side; `force` takes fields over from other field managers."""
 
+    def rehearse(self, manifest: Manifest) -> None:
+        """Apply as `apply` with force would, as a dry run: admission decides, nothing is stored."""
+
     def merge(self, ref: Ref, patch: Manifest) -> None:
         """Apply a JSON merge patch; with a resourceVersion in it, only to that version."""
 
@@ -68,6 +72,9 @@ class Kube(Protocol):
 
     def allowed(self, verb: str, group: str, resource: str, namespace: str = "") -> bool:
         """Tell whether the caller may do this (SelfSubjectAccessReview); stores nothing."""
+
+    def logs(self, namespace: str, pod: str, container: str, lines: int) -> str:
+        """Return the last lines of a container's log, "" when there is none."""
 
 
 def ref_of(manifest: Manifest) -> Ref:
@@ -88,6 +95,18 @@ def project(wanted: Any, live: Any) -> Any:  # noqa: ANN401 (JSON-like)
     if isinstance(wanted, list) and isinstance(live, list) and len(wanted) == len(live):
         return [project(one, other) for one, other in zip(wanted, live, strict=True)]
     return live
+
+
+def preload() -> None:
+    """Load what talking to a cluster takes, while something else is waited for: it costs 0.2 s."""
+    from kubernetes import dynamic  # noqa: F401, PLC0415 (for the import alone)
+
+
+def amount(quantity: str) -> Decimal:
+    """Return a quantity (`100m`, `64Mi`) as a number."""
+    from kubernetes.utils.quantity import parse_quantity  # noqa: PLC0415 (costs 0.2 s)
+
+    return Decimal(parse_quantity(quantity))
 
 
 def open_cluster(endpoint: str, ca: bytes, token: Callable[[], str], directory: Path) -> "ApiServer":
@@ -199,16 +218,19 @@ class ApiServer:
 
     def apply(self, manifest: Manifest, *, force: bool = False) -> None:
         """See Kube."""
+        self._apply(manifest, force_conflicts=force)
+
+    def rehearse(self, manifest: Manifest) -> None:
+        """See Kube."""
+        self._apply(manifest, force_conflicts=True, dry_run="All")
+
+    def _apply(self, manifest: Manifest, **options: object) -> None:
         ref = ref_of(manifest)
+        kind = self._known(ref)
+        body, namespace = dict(manifest), ref.namespace or None
         self._read(
             self._open().server_side_apply(
-                self._known(ref),
-                dict(manifest),
-                ref.name,
-                ref.namespace or None,
-                force_conflicts=force,
-                field_manager=FIELD_MANAGER,
-                **_PLAIN,
+                kind, body, ref.name, namespace, field_manager=FIELD_MANAGER, **options, **_PLAIN
             )
         )
 
@@ -256,6 +278,18 @@ class ApiServer:
         kind = self._kind("authorization.k8s.io/v1", "SelfSubjectAccessReview")
         answer = self._read(self._open().create(kind, review, **_PLAIN))
         return bool(answer["status"].get("allowed"))
+
+    def logs(self, namespace: str, pod: str, container: str, lines: int) -> str:
+        """See Kube."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        query = [("container", container), ("tailLines", lines)]
+        try:
+            answer = self._open().request("GET", path, query_params=query, **_PLAIN)
+        except Exception as error:
+            if is_absent(error) or getattr(error, "status", None) == 400:  # noqa: PLR2004 (not started yet)
+                return ""
+            raise
+        return bytes(answer.data).decode(errors="replace")
 
     def _open(self) -> "DynamicClient":
         with self._lock:

@@ -40,6 +40,9 @@ ProfileName = Annotated[
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Put a value over the profile's.", metavar="KEY=VALUE")
 ]
+Account = Annotated[
+    str, typer.Option(help="The AWS account that it has to be; another one stops at once.", metavar="ID")
+]
 AwsProfile = Annotated[str | None, typer.Option(help="The AWS profile with the credentials.", metavar="NAME")]
 Kubeconfig = Annotated[
     str | None,

@@ -137,11 +137,12 @@ def _ending(live: Manifest) -> str:
 
 
 def _unready(live: Collection[Manifest]) -> str:
-    waited = sorted(_name(one) for one in live if not _is_established(one))
+    waited = sorted(_name(one) for one in live if not is_established(one))
     return f"{len(waited)} of {len(live)} are not established yet, '{waited[0]}' first" if waited else ""
 
 
-def _is_established(live: Manifest) -> bool:
+def is_established(live: Manifest) -> bool:
+    """Tell whether objects of a live definition can be made."""
     conditions = live.get("status", {}).get("conditions") or ()
     return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 

@@ -39,7 +39,9 @@ class HelmRelease(Resource):
         return {"chart": self.version, "status": "deployed", "values": dict(self.values), "objects": {}}
 
     def observe(self, clients: "Clients") -> Seen | None:
-        """See Resource."""
+        """See Resource. Where there is no namespace, helm need not be started to find no release in it."""
+        if clients.kube.get(Ref("v1", "Namespace", self.namespace)) is None:
+            return None
         found = clients.helm.release(self.name, self.namespace)
         if found is None:
             return None
@@ -75,7 +77,7 @@ class HelmRelease(Resource):
         for ref, deployment in live.items():
             if deployment is not None and ref.kind == "Deployment" and not _is_available(deployment):
                 pods = clients.kube.list("v1", "Pod", self.namespace, f"{INSTANCE}={self.name}")
-                return next((why for why in map(_why, pods) if why), "its pods are not ready yet")
+                return next((why for why in map(why_waiting, pods) if why), "its pods are not ready yet")
         return ""
 
 
@@ -138,7 +140,8 @@ def _is_available(deployment: Manifest) -> bool:
     )
 
 
-def _why(pod: Manifest) -> str:
+def why_waiting(pod: Manifest) -> str:
+    """Return why a pod does not run, as far as its status tells."""
     for container in pod.get("status", {}).get("containerStatuses") or ():
         waiting = container.get("state", {}).get("waiting")
         if waiting and waiting.get("reason") not in ("ContainerCreating", "PodInitializing"):

@@ -1,7 +1,6 @@
 """What is repeated, slow, in use or undone by others."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +11,13 @@ from support.suffering import installed
 from support.world import Saved, World
 
 from ackinstall import engine
-from ackinstall.clients import Access, Aws, Clients
+from ackinstall.clients import Clients
 from ackinstall.engine import Options
 from ackinstall.kube import Ref
+from ackinstall.opening import opening
 from ackinstall.resource import Change, Kind
 from ackinstall.resources.receipt import Receipt
-from ackinstall.target import Choice, Doors, opened
+from ackinstall.target import Choice, Doors
 
 if TYPE_CHECKING:
     from ackinstall.target import Target
@@ -27,12 +27,11 @@ BUCKET = f"ack-sagemaker-bucket-{ACCOUNT}"
 
 def doors(world: World, folder: Path) -> Doors:
     """Return the way into a world."""
-
-    @contextmanager
-    def worlds(_aws: Aws, _access: Access) -> Iterator[tuple[Clients, Path]]:
-        yield world.opened(), folder
-
-    return Doors(login=lambda *_: world.aws, worlds=worlds)
+    return Doors(
+        login=lambda *_: world.aws,
+        gallery=lambda: nullcontext((world.helm, folder)),
+        worlds=lambda *_: nullcontext(world.opened()),
+    )
 
 
 def test_a_second_up_writes_nothing(world: World, tmp_path: Path) -> None:
@@ -45,12 +44,12 @@ def test_a_second_up_writes_nothing(world: World, tmp_path: Path) -> None:
         changes = engine.plan(target.resources, target.clients, options)
         assert all(one.error is None for one in engine.run(changes, target.clients, options, lambda _: None))
 
-    with opened(Choice(cluster="demo"), way) as target:
-        up(target)
+    with opening(Choice(cluster="demo"), way) as found:
+        up(found.target())
     wanted = world.inventory()
     world.faults.begin()
-    with opened(Choice(cluster="demo"), way) as target:
-        up(target)
+    with opening(Choice(cluster="demo"), way) as found:
+        up(found.target())
     assert world.faults.writes == []
     assert len(world.faults.named("eks:", "iam:", "s3:", "sts:")) <= 12
     assert world.inventory() == wanted

@@ -166,3 +166,16 @@ def test_the_stream_of_events(commands: Commands, golden: Golden) -> None:
     golden("down.jsonl", stream(commands.run("down", *CLUSTER, "--yes", "--workers", "1", *json_)))
     golden("error.jsonl", stream(commands.run("up", "--cluster", "none", "--yes", *json_)))
     golden("not-confirmed.jsonl", stream(commands.run("up", *CLUSTER, *json_)))
+
+
+def test_checks(commands: Commands, golden: Golden) -> None:
+    """Both lists of checks, as text and as events: where nothing is, where all is well, where some is not."""
+    check, json_ = ("check", *CLUSTER), ("--output", "json")
+    golden("check-pre.txt", shown(commands.run(*check, "--pre")))
+    golden("check-missing.txt", shown(commands.run(*check)))
+    commands.run("up", *CLUSTER, "--yes")
+    golden("check.txt", shown(commands.run(*check)))
+    golden("check.jsonl", stream(commands.run(*check, *json_)))
+    drift(commands.world)
+    golden("check-drifted.txt", shown(commands.run(*check)))
+    golden("check-pre.jsonl", stream(commands.run(*check, "--pre", *json_)))

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -31,6 +32,7 @@ from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response
 
 from ackinstall.clients import Session
+from ackinstall.sandbox.aws import principals
 from ackinstall.sandbox.aws.account import Account
 from ackinstall.sandbox.aws.call import Call as AwsCall
 from ackinstall.sandbox.aws.eks import ControlPlane
@@ -71,6 +73,8 @@ class InProcessAws:
 
     region = REGION
     calls = 0
+    expires: datetime | None = None
+    """When its credentials expire."""
 
     def __init__(self) -> None:
         BackendDict.reset()
@@ -86,7 +90,7 @@ class InProcessAws:
         self._linked = _PromptServiceLinkedRoles(self.account)
         self._application._corrections = {
             **self._application._corrections,
-            "iam": (self._application._corrections["iam"][0], self._linked),
+            "iam": (*self._application._corrections["iam"][:-1], self._linked),
             "sts": (_Issuers(self.account, public.decode()), Sts(self.account, Issuer("", ""))),
         }
         with pytest.MonkeyPatch.context() as environment:
@@ -119,6 +123,7 @@ class InProcessAws:
         key.access_key_id, key.secret_access_key = _KEY, _ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]
         iam.access_keys[_KEY] = key
         self.faults = Faults()
+        self.expires = None
 
     def add_clusters(self) -> None:
         """Let EKS answer for the clusters CLUSTERS; it takes a while, and few tests ask EKS."""
@@ -140,6 +145,24 @@ class InProcessAws:
     def eks_token(self, cluster: str) -> str:  # noqa: ARG002 (nobody checks it here)
         """See ackinstall.clients.Aws."""
         return self._token
+
+    def expiry(self) -> datetime | None:
+        """See ackinstall.clients.Aws."""
+        return self.expires
+
+    def whoami(self, credentials: Mapping[str, Any]) -> str:
+        """See ackinstall.clients.Aws. The account knows whose keys it has handed out."""
+        call = Call("sts:GetCallerIdentity with other credentials", writes=False)
+        self.calls += 1
+        return self.faults.pass_through(
+            call,
+            lambda: (
+                principals.assumed(
+                    self.account.sts.get_assumed_role_from_access_key(credentials["AccessKeyId"])
+                ).arn
+            ),
+            lambda: ConnectionClosedError(endpoint_url="http://127.0.0.1:9"),
+        )
 
     def service_account_token(self, cluster: str, namespace: str, name: str, audience: str) -> str:
         """Return a token as the API server of `cluster` signs it."""

@@ -39,7 +39,11 @@ def render(chart: Path, values: Mapping[str, Any], release: str, namespace: str)
             "labels": {key: labels[key] for key in ("app.kubernetes.io/name", "app.kubernetes.io/instance")},
             "annotations": dict(deployment["annotations"]),
         },
-        "spec": {"serviceAccountName": account["name"], "containers": [container]},
+        "spec": {
+            "serviceAccountName": account["name"],
+            "containers": [container],
+            **({"hostNetwork": True} if deployment["hostNetwork"] else {}),
+        },
     }
     spec = {
         "replicas": deployment["replicas"],

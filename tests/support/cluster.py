@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from ackinstall.kube import Manifest, Ref, ref_of
+from ackinstall.sandbox.node import identity_webhook, machine, pods
 from support.fields import BY_SERVER, Object, Path, leaves, put, remove, value_at
 
 Refs = list[Ref]
@@ -18,7 +19,8 @@ Refs = list[Ref]
 CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 NAMESPACE = ("v1", "Namespace")
 DEPLOYMENT = ("apps/v1", "Deployment")
-_CLUSTERED = {NAMESPACE, CRD, ("rbac.authorization.k8s.io/v1", "ClusterRole")}
+NODE = ("v1", "Node")
+_CLUSTERED = {NAMESPACE, CRD, NODE, ("rbac.authorization.k8s.io/v1", "ClusterRole")}
 _NAMESPACED = {
     ("apps/v1", "DaemonSet"),
     ("apps/v1", "StatefulSet"),
@@ -26,13 +28,16 @@ _NAMESPACED = {
     ("batch/v1", "Job"),
     ("coordination.k8s.io/v1", "Lease"),
     ("v1", "ConfigMap"),
+    ("v1", "LimitRange"),
     ("v1", "PersistentVolumeClaim"),
     ("v1", "Pod"),
+    ("v1", "ResourceQuota"),
     ("v1", "Secret"),
     ("v1", "Service"),
     ("v1", "ServiceAccount"),
     DEPLOYMENT,
 }
+REGION = "us-west-2"
 _NOW = "2026-01-01T00:00:00Z"
 
 
@@ -47,7 +52,10 @@ class ApiError(Exception):
 
 
 class Cluster:
-    """The API server. Safe to use from several threads; `lock` makes several steps one."""
+    """The API server. Safe to use from several threads; `lock` makes several steps one.
+
+    `logs` are the texts of the pods' logs. Pods get the identity that their service account names.
+    """
 
     def __init__(self, slow: int = 0) -> None:
         self.slow = slow
@@ -56,8 +64,13 @@ class Cluster:
         self._owned: dict[Ref, dict[str, set[Path]]] = {}
         self._later: dict[Ref, int] = {}
         self._versions = 0
+        self.logs: dict[Ref, str] = {}
         for name in ("default", "kube-system"):
             self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        self.create(machine.node_object(REGION))
+        node = machine.node_status(0, "", ready=True)
+        node["conditions"][0] |= dict.fromkeys(("lastHeartbeatTime", "lastTransitionTime"), _NOW)
+        self._objects[Ref(*NODE, machine.node_name(REGION))]["status"] = node
 
     def knows(self, api_version: str, kind: str) -> bool:
         """Tell whether the kind exists: built in, or by a definition that is established."""
@@ -256,12 +269,21 @@ class Cluster:
             owner = {"kind": "Deployment", "name": ref.name, "uid": metadata["uid"]}
             own = {"name": pod.name, "namespace": pod.namespace, "ownerReferences": [owner]}
             own |= copy.deepcopy(template.get("metadata", {}))
-            manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": own, "spec": template["spec"]}
+            bare = {"apiVersion": "v1", "kind": "Pod", "metadata": own, "spec": template["spec"]}
+            manifest = identity_webhook.add_identity(bare, self._account_of(pod, template["spec"]), REGION)
             self.apply(manifest, "kube/Apply", force=True)
+            states = [pods.State(ready=True) for _ in template["spec"]["containers"]]
+            self._objects[pod]["status"] = pods.pod_status(manifest, states, "127.0.0.1", 0)
         deployment["status"] = {
             "observedGeneration": metadata["generation"],
             **dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), replicas),
         }
+
+    def _account_of(self, pod: Ref, spec: Object) -> Object:
+        """Return the annotations of a pod's service account."""
+        account = Ref("v1", "ServiceAccount", spec.get("serviceAccountName", "default"), pod.namespace)
+        found: Object = (self._objects.get(account) or {}).get("metadata", {}).get("annotations") or {}
+        return found
 
     def _replace(self, ref: Ref, live: Object, changed: Object) -> None:
         if changed == live:

@@ -1,8 +1,8 @@
 """The commands in this process, on a World instead of AWS, a cluster and helm."""
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -47,10 +47,18 @@ class Commands:
     kube: Callable[[Kube], Kube] = field(default=lambda kube: kube)
     helm: Callable[[Helm], Helm] = field(default=lambda helm: helm)
 
+    @property
+    def doors(self) -> Doors:
+        """The way into the world, as the commands take it."""
+        return Doors(
+            login=lambda *_: self.aws or self.world.aws,
+            gallery=lambda: nullcontext((self.helm(self.world.helm), self.folder)),
+            worlds=self._worlds,
+        )
+
     def run(self, *arguments: str, answers: str | None = None) -> Answer:
         """Run one command line."""
-        doors = Doors(login=lambda *_: self.aws or self.world.aws, worlds=self._worlds)
-        result = CliRunner().invoke(app, list(arguments), obj=doors, input=answers)
+        result = CliRunner().invoke(app, list(arguments), obj=self.doors, input=answers)
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Answer(result.exit_code, result.stdout, result.stderr)
@@ -61,17 +69,23 @@ class Commands:
         answer = self.run(*arguments)
         return answer, self.world.inventory() != before
 
-    def _worlds(self, aws: Aws, access: Access) -> AbstractContextManager[tuple[Clients, Path]]:
-        @contextmanager
-        def opened() -> Iterator[tuple[Clients, Path]]:
-            assert access.cluster == self.world.name
-            clients = self.world.opened()
-            yield (
-                replace(clients, aws=aws, kube=self.kube(clients.kube), helm=self.helm(clients.helm)),
-                self.folder,
-            )
+    def _worlds(self, aws: Aws, access: Access) -> AbstractContextManager[Clients]:
+        assert access.cluster == self.world.name
+        clients = self.world.opened()
+        return nullcontext(
+            replace(clients, aws=aws, kube=self.kube(clients.kube), helm=self.helm(clients.helm))
+        )
 
-        return opened()
+
+class Instead:
+    """A client of which some methods are others."""
+
+    def __init__(self, real: object, **others: object) -> None:
+        self._real = real
+        self._others = others
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the client has)
+        return self._others[name] if name in self._others else getattr(self._real, name)
 
 
 def aws_error(code: str, message: str, operation: str, status: int = 400) -> ClientError:

@@ -65,26 +65,22 @@ class FakeHelm:
 
     def resolve(self, chart: str, version: str) -> str:
         """See Helm."""
-
-        def newest() -> str:
-            fitting = [one for one in self.gallery.versions(chart) if facts.fits(one, version)]
-            if not fitting:
-                raise explain(f"Error: could not locate a version matching provided version string {version}")
-            return fitting[0]
-
-        return self._run(f"show {chart}", newest)
+        return self._run(f"show {chart}", lambda: self._newest(chart, version))
 
     def pull(self, chart: str, version: str, directory: Path) -> Path:
         """See Helm."""
 
         def copy() -> Path:
-            try:
-                source = self.gallery.folder(chart, version)
-            except KeyError:
-                raise explain(f"Error: {chart}:{version}: not found") from None
+            source = self.gallery.folder(chart, self._newest(chart, version))
             return Path(shutil.copytree(source, directory / source.name, dirs_exist_ok=True))
 
         return self._run(f"pull {chart}", copy)
+
+    def render(
+        self, name: str, namespace: str, chart: Path, values: Mapping[str, Any]
+    ) -> tuple[Manifest, ...]:
+        """See Helm."""
+        return self._run(f"template {name}", lambda: render(chart, values, name, namespace))
 
     def release(self, name: str, namespace: str) -> Release | None:
         """See Helm."""
@@ -143,6 +139,12 @@ class FakeHelm:
             content = secret["data"]["release"]
             updated = datetime.fromisoformat(content["updated"]) - timedelta(seconds=seconds)
             self._cluster.change(ref_of(secret), _setting(updated=updated.isoformat()), "helm/Update")
+
+    def _newest(self, chart: str, version: str) -> str:
+        fitting = [one for one in self.gallery.versions(chart) if facts.fits(one, version)]
+        if not fitting:
+            raise explain(f"Error: could not locate a version matching provided version string {version}")
+        return fitting[0]
 
     def _run(self, command: str, work: Callable[[], T], *, writes: bool = False) -> T:
         lost = explain(

@@ -48,6 +48,10 @@ class FakeKube:
         manager = f"{FIELD_MANAGER}/Apply"
         self._write("apply", manifest, lambda: self.cluster.apply(manifest, manager, force=force))
 
+    def rehearse(self, manifest: Manifest) -> None:
+        """See Kube. Admission lets everything through."""
+        self._read(f"rehearse {_label(ref_of(manifest))}", lambda: None)
+
     def merge(self, ref: Ref, patch: Manifest) -> None:
         """See Kube."""
         what = {"apiVersion": ref.api_version, "kind": ref.kind}
@@ -78,6 +82,10 @@ class FakeKube:
     def allowed(self, verb: str, group: str, resource: str, namespace: str = "") -> bool:  # noqa: ARG002 (all is)
         """See Kube."""
         return self._read(f"allowed {verb} {resource}", lambda: True)
+
+    def logs(self, namespace: str, pod: str, container: str, lines: int) -> str:  # noqa: ARG002 (short)
+        """See Kube."""
+        return self._read(f"logs {pod}", lambda: self.cluster.logs.get(Ref("v1", "Pod", pod, namespace), ""))
 
     def _read(self, what: str, carry_out: Callable[[], T]) -> T:
         return self._pass(what, carry_out, writes=False)

@@ -18,8 +18,8 @@ from ackinstall.clients import Session
 from ackinstall.errors import AckinstallError, translate
 from ackinstall.helm import Helm, HelmBinary, explain
 from ackinstall.kube import Kube, Manifest, Ref, open_cluster
+from ackinstall.opening import reach
 from ackinstall.report import Report
-from ackinstall.target import reach
 
 UP = ("up", "--cluster", "demo", "--yes")
 
@@ -260,7 +260,7 @@ HELM = [
     ),
     (
         "a registry that refuses",
-        "resolve",
+        "pull",
         "Error: GET: response status code 403: denied: expired token",
         1,
         "the registry refused: GET: response status code 403: denied: expired token [registry-refused]",
@@ -281,6 +281,10 @@ def test_what_is_wrong_with_helm(
 ) -> None:
     """A missing helm, a registry that refuses and a cluster that refuses helm are told apart."""
     commands.helm = lambda helm: cast("Helm", Broken(helm, command, says))
+    # Without a namespace nobody asks helm for the releases in it.
+    commands.world.cluster.create(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ack-system"}}
+    )
     answer, changed = commands.changed_by(*UP)
     assert (answer.code, answer.error, changed) == (code, f"error: {message}", False)
     assert answer.hint

@@ -22,6 +22,10 @@ class Right(NamedTuple):
     resource: str
     namespace: str = ""
 
+    def __str__(self) -> str:
+        what = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{self.verb} '{what}'" + (f" in '{self.namespace}'" if self.namespace else "")
+
 
 _RBAC = "rbac.authorization.k8s.io"
 _CLUSTERED = frozenset({"namespaces", "customresourcedefinitions", "clusterroles", "clusterrolebindings"})
@@ -72,20 +76,21 @@ def to_carry_out(changes: Iterable[Change], namespace: str) -> list[Right]:
     return list(dict.fromkeys(rights))
 
 
-def require(kube: Kube, rights: Sequence[Right], hint: str) -> None:
-    """Raise AckinstallError with `hint` when the caller lacks a right; asks for all side by side."""
+def lacking(kube: Kube, rights: Sequence[Right]) -> list[Right]:
+    """Return those of the rights that the caller lacks; asks for all side by side."""
     with ThreadPoolExecutor(8) as pool:
         allowed = pool.map(lambda right: kube.allowed(*right), rights)
-        lacking = [right for right, is_allowed in zip(rights, allowed, strict=True) if not is_allowed]
-    if not lacking:
-        return
-    verb, group, resource, namespace = lacking[0]
-    what = f"{resource}.{group}" if group else resource
-    where = f" in '{namespace}'" if namespace else ""
-    more = f" ({len(lacking)} rights are missing)" if len(lacking) > 1 else ""
-    raise AckinstallError(
-        "kubernetes-forbidden", f"this identity may not {verb} '{what}'{where} on the cluster{more}", hint
-    )
+        return [right for right, is_allowed in zip(rights, allowed, strict=True) if not is_allowed]
+
+
+def require(kube: Kube, rights: Sequence[Right], hint: str) -> None:
+    """Raise AckinstallError with `hint` when the caller lacks a right."""
+    missing = lacking(kube, rights)
+    if missing:
+        more = f" ({len(missing)} rights are missing)" if len(missing) > 1 else ""
+        raise AckinstallError(
+            "kubernetes-forbidden", f"this identity may not {missing[0]} on the cluster{more}", hint
+        )
 
 
 def grant(cluster_arn: str, caller: str) -> str:
@@ -93,12 +98,21 @@ def grant(cluster_arn: str, caller: str) -> str:
 
     https://docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html
     """
-    _, partition, _, region, account, name = cluster_arn.split(":", 5)
-    who = caller.rpartition(":")[2].split("/")
-    role = f"arn:{partition}:iam::{account}:role/{who[1]}" if who[0] == "assumed-role" else caller
+    _, partition, _, region, _, name = cluster_arn.split(":", 5)
     policy = f"arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
     return (
         f"an administrator grants the rights with `aws eks associate-access-policy --region {region} "
-        f"--cluster-name {name.removeprefix('cluster/')} --principal-arn {role} --policy-arn {policy} "
-        "--access-scope type=cluster`"
+        f"--cluster-name {name.removeprefix('cluster/')} --principal-arn {principal(caller)} "
+        f"--policy-arn {policy} --access-scope type=cluster`"
     )
+
+
+def principal(caller: str) -> str:
+    """Return the ARN whose policies a caller has: a session's is its role's, as far as the path is known.
+
+    A session's ARN does not tell the role's path:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+    """
+    _, partition, _, _, account, name = caller.split(":", 5)
+    who = name.split("/")
+    return f"arn:{partition}:iam::{account}:role/{who[1]}" if who[0] == "assumed-role" else caller

@@ -1,0 +1,106 @@
+"""The objects in AWS that jobs use: SageMaker can act as the execution role, which can use the bucket."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ackinstall.checks.check import DENIED, Check, Finding, Severity, failed, passed, unproven
+from ackinstall.checks.context import Context
+from ackinstall.errors import translate
+from ackinstall.facts import settled
+from ackinstall.policies import canonical
+from ackinstall.resources.role_book import FoundRole
+
+CATEGORY = "aws objects"
+SERVICE = "sagemaker.amazonaws.com"
+SOURCE = "aws:sourceaccount"
+
+
+def _role(context: Context) -> Finding:
+    name = context.names.execution_role
+    if not name:
+        return passed("the profile wants none")
+    role = context.clients.roles.read(name)
+    if role is None:
+        return failed(f"there is no role '{name}'")
+    if not any(_lets_in(one, context.opening.known.account) for one in canonical(role.trust)["Statement"]):
+        return failed(f"the trust policy of '{name}' does not let '{SERVICE}' in")
+    return passed(role.arn)
+
+
+def _lets_in(statement: Mapping[str, Any], account: str) -> bool:
+    principal = statement.get("Principal") or {}
+    sources = [
+        account in values
+        for keys in (statement.get("Condition") or {}).values()
+        for key, values in keys.items()
+        if key == SOURCE
+    ]
+    return (
+        statement.get("Effect") == "Allow"
+        and "sts:assumerole" in statement.get("Action", ())
+        and SERVICE in principal.get("Service", ())
+        and all(sources)
+    )
+
+
+def _bucket(context: Context) -> Finding:
+    names = context.names
+    if not (names.bucket and names.execution_role):
+        return passed("the profile wants none")
+    role = context.clients.roles.read(names.execution_role)
+    if role is None:
+        return failed(f"there is no role '{names.execution_role}'")
+    s3 = context.clients.aws.client("s3")
+    settled(lambda: s3.get_bucket_location(Bucket=names.bucket), names.bucket, seconds=2)
+    try:
+        denied = _denied(context, role)
+    except Exception as error:  # noqa: BLE001 (told as what it is)
+        told = translate(error)
+        if told.reference in DENIED:
+            return unproven(
+                f"IAM does not let this identity ask what '{role.name}' may do",
+                f"allow it `iam:SimulatePrincipalPolicy` on '{role.arn}'",
+            )
+        return unproven(told.message)
+    if denied:
+        return failed(f"'{role.name}' may not call {', '.join(denied)} on '{names.bucket}'")
+    return passed(names.bucket)
+
+
+def _denied(context: Context, role: FoundRole) -> list[str]:
+    iam = context.clients.aws.client("iam")
+    bucket = f"arn:{context.opening.known.partition}:s3:::{context.names.bucket}"
+    asked = ((("s3:ListBucket",), bucket), (("s3:GetObject", "s3:PutObject"), f"{bucket}/key"))
+    denied: list[str] = []
+    for actions, resource in asked:
+        request = {"PolicySourceArn": role.arn, "ActionNames": list(actions), "ResourceArns": [resource]}
+        answer = settled(partial(iam.simulate_principal_policy, **request), "iam")
+        denied += [
+            one["EvalActionName"] for one in answer["EvaluationResults"] if one["EvalDecision"] != "allowed"
+        ]
+    return denied
+
+
+CHECKS = (
+    Check(
+        id="execution-role",
+        category=CATEGORY,
+        description="SageMaker can act as the execution role",
+        severity=Severity.FATAL,
+        hint="run `ackinstall up --cluster {cluster}`",
+        look=_role,
+        needs=("cluster-active", "aws-account"),
+        in_run=True,
+    ),
+    Check(
+        id="execution-bucket",
+        category=CATEGORY,
+        description="the execution role can use the bucket",
+        severity=Severity.WARNING,
+        hint="run `ackinstall up --cluster {cluster}`; `ackinstall plan` shows what differs",
+        look=_bucket,
+        needs=("cluster-active", "aws-account"),
+        in_run=True,
+    ),
+)

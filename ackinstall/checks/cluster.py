@@ -1,0 +1,175 @@
+"""The cluster: it exists, is active, answers, lets us in, and has an issuer that IAM can believe."""
+
+import re
+
+from ackinstall.catalog import AUDIENCE
+from ackinstall.checks.check import Check, Finding, Severity, failed, passed, warned
+from ackinstall.checks.context import Context
+from ackinstall.errors import AckinstallError
+from ackinstall.resource import Change, Kind
+from ackinstall.resources.iam_role import IamRole
+from ackinstall.resources.oidc_provider import OidcProvider
+
+CATEGORY = "cluster"
+OLDEST = (1, 22)
+"""Server-side apply and the definitions' API that ACK uses:
+https://kubernetes.io/blog/2021/08/04/kubernetes-1-22-release-announcement/"""
+
+
+def _exists(context: Context) -> Finding:
+    try:
+        return passed(context.opening.cluster.arn)
+    except AckinstallError as error:
+        if error.reference == "cluster-not-active":
+            return passed(context.cluster)
+        raise
+
+
+def _active(context: Context) -> Finding:
+    _ = context.opening.cluster
+    return passed()
+
+
+def _version(context: Context) -> Finding:
+    version = context.opening.cluster.version
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < OLDEST:
+        return failed(f"it is Kubernetes {version}, {'.'.join(map(str, OLDEST))} or newer is needed")
+    return passed(version)
+
+
+def _answers(context: Context) -> Finding:
+    try:
+        return passed(context.opening.server_version)
+    except AckinstallError as error:
+        if error.reference in ("kubernetes-login-refused", "kubernetes-forbidden"):
+            return passed(context.opening.cluster.endpoint)
+        raise
+
+
+def _login(context: Context) -> Finding:
+    _ = context.opening.server_version
+    context.kube.allowed("get", "", "namespaces")
+    return passed()
+
+
+def _provider(context: Context) -> Finding:
+    look = next(one for key, one in context.early_looks.items() if key.startswith(f"{OidcProvider.kind}/"))
+    if isinstance(look, AckinstallError):
+        raise look
+    arn = context.names.provider_arn
+    if look.kind is Kind.CREATE:
+        return passed("there is none yet: `up` makes it")
+    if look.kind is Kind.REFUSE:
+        return failed(
+            f"it does not accept the audience '{AUDIENCE}'",
+            f"add it with `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn "
+            f"{arn} --client-id {AUDIENCE}`, or let `ackinstall up --adopt` do it",
+        )
+    if "audiences" in look.paths:
+        return warned(f"it does not accept the audience '{AUDIENCE}' any more: `up` mends it")
+    return passed(f"accepts '{AUDIENCE}'")
+
+
+def _issuer(context: Context) -> Finding:
+    role = next(one for one in context.opening.resources if isinstance(one, IamRole))
+    look = context.looks[role.id]
+    if isinstance(look, AckinstallError):
+        raise look
+    current = context.opening.known.issuer_host
+    former = {one for one in _issuers(look) if one != current}
+    if former:
+        return failed(
+            f"the role '{role.name}' trusts the issuer '{min(former)}', the cluster's is '{current}'"
+        )
+    return passed(current)
+
+
+def _issuers(look: Change) -> set[str]:
+    """Return the issuers that the trust policy found names, as far as it differs."""
+    return {
+        issuer
+        for one in look.differences
+        if one.key == "trust"
+        for issuer in re.findall(r"oidc\.eks\.[\w.-]+/id/\w+", f"{one.path} {one.seen}")
+        if one.seen is not None
+    }
+
+
+CHECKS = (
+    Check(
+        id="cluster-exists",
+        category=CATEGORY,
+        description="the EKS cluster exists",
+        severity=Severity.FATAL,
+        hint="see those that there are with `aws eks list-clusters`",
+        look=_exists,
+        needs=("aws-credentials",),
+        opens=True,
+        in_run=True,
+    ),
+    Check(
+        id="cluster-active",
+        category=CATEGORY,
+        description="the cluster is ACTIVE",
+        severity=Severity.FATAL,
+        hint="run `aws eks wait cluster-active --name {cluster}`",
+        look=_active,
+        needs=("cluster-exists",),
+        opens=True,
+        in_run=True,
+    ),
+    Check(
+        id="cluster-version",
+        category=CATEGORY,
+        description="the Kubernetes version is new enough",
+        severity=Severity.FATAL,
+        hint="upgrade it with `aws eks update-cluster-version --name {cluster} --kubernetes-version VERSION`",
+        look=_version,
+        needs=("cluster-active",),
+    ),
+    Check(
+        id="api-server",
+        category=CATEGORY,
+        description="the API server answers",
+        severity=Severity.FATAL,
+        hint="reach a private cluster from inside its network, or with `--kubeconfig FILE --context NAME`",
+        look=_answers,
+        needs=("cluster-active", "aws-account"),
+        opens=True,
+        in_run=True,
+    ),
+    Check(
+        id="cluster-login",
+        category=CATEGORY,
+        description="the cluster lets this identity in",
+        severity=Severity.FATAL,
+        hint=(
+            "give it an access entry: `aws eks create-access-entry --cluster-name {cluster} "
+            "--principal-arn ARN`"
+        ),
+        look=_login,
+        needs=("api-server",),
+        opens=True,
+        in_run=True,
+    ),
+    Check(
+        id="oidc-provider",
+        category=CATEGORY,
+        description="IAM knows the cluster's issuer, or may get to know it",
+        severity=Severity.FATAL,
+        hint="run `ackinstall plan --cluster {cluster}` to see what differs",
+        look=_provider,
+        needs=("cluster-active", "aws-account"),
+        in_run=True,
+    ),
+    Check(
+        id="oidc-issuer",
+        category=CATEGORY,
+        description="the controllers' role trusts no former issuer",
+        severity=Severity.WARNING,
+        hint="the cluster was made anew: `ackinstall up --cluster {cluster}` mends the trust policy",
+        look=_issuer,
+        needs=("charts", "cluster-login"),
+        in_run=True,
+    ),
+)

@@ -1,0 +1,172 @@
+"""What checks look at: the opened target, and observations that several checks share, each made once."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ackinstall import engine
+from ackinstall.catalog import Names, names, without_charts
+from ackinstall.clients import Clients
+from ackinstall.engine import Options
+from ackinstall.errors import AckinstallError
+from ackinstall.helm import Release
+from ackinstall.kube import Kube, Manifest, Ref
+from ackinstall.once import once
+from ackinstall.opening import Opening
+from ackinstall.profile import Controller, Profile
+from ackinstall.resource import SETTLED, Change, Kind, Resource
+from ackinstall.resources.crds import API
+from ackinstall.resources.helm_release import INSTANCE, HelmRelease
+
+
+class Context:
+    """A target as far as it can be opened; reading an observation raises what stands in its way.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, opening: Opening, options: Options | None = None) -> None:
+        self.opening = opening
+        self._options = options or Options()
+
+    @property
+    def profile(self) -> Profile:
+        """What to install."""
+        return self.opening.profile
+
+    @property
+    def clients(self) -> Clients:
+        """The three worlds."""
+        return self.opening.clients
+
+    @property
+    def kube(self) -> Kube:
+        """The cluster's API."""
+        return self.opening.clients.kube
+
+    @property
+    def cluster(self) -> str:
+        """The EKS cluster's name, for commands in hints."""
+        return self.opening.choice.cluster
+
+    @property
+    def words(self) -> Mapping[str, str]:
+        """What the checks' own hints may name."""
+        return {"cluster": self.cluster, "namespace": self.profile.namespace}
+
+    @once
+    def names(self) -> Names:
+        """The names and ARNs of this target."""
+        return names(self.profile, self.opening.known)
+
+    @once
+    def looks(self) -> Mapping[str, Change | AckinstallError]:
+        """What the plan says of each resource, by its id, or why it cannot be observed."""
+        resources = self.opening.resources
+        rest = self._look([one for one in resources if one.id not in self.early_looks])
+        return {one.id: rest.get(one.id) or self.early_looks[one.id] for one in resources}
+
+    @once
+    def early_looks(self) -> Mapping[str, Change | AckinstallError]:
+        """The same of what does not follow from the charts, before these are there."""
+        return self._look(without_charts(self.profile, self.opening.known))
+
+    def _look(self, resources: Sequence[Resource]) -> dict[str, Change | AckinstallError]:
+        def look(resource: Resource) -> Change | AckinstallError:
+            try:
+                return engine.plan([resource], self.clients, self._options)[0]
+            except AckinstallError as error:
+                return error
+
+        with ThreadPoolExecutor(16) as pool:
+            return dict(zip((one.id for one in resources), pool.map(look, resources), strict=True))
+
+    @once
+    def changes(self) -> list[Change]:
+        """The plan. Raises the first AckinstallError of a resource that cannot be observed."""
+        for look in self.looks.values():
+            if isinstance(look, AckinstallError):
+                raise look
+        return [look for look in self.looks.values() if isinstance(look, Change)]
+
+    @once
+    def work(self) -> list[Change]:
+        """What is to be done; what cannot be observed counts as to be created."""
+        by_id = {one.id: one for one in self.opening.resources}
+        known = (
+            look if isinstance(look, Change) else Change(Kind.CREATE, by_id[key])
+            for key, look in self.looks.items()
+        )
+        return [change for change in known if change.kind not in SETTLED]
+
+    @once
+    def releases(self) -> dict[str, HelmRelease]:
+        """The controllers' releases, by service."""
+        by_name = {one.name: one for one in self.opening.resources if isinstance(one, HelmRelease)}
+        return {one.service: by_name[one.release] for one in self.profile.controllers}
+
+    @once
+    def rendered(self) -> dict[str, tuple[Manifest, ...]]:
+        """The objects that each controller's chart makes, by service."""
+
+        def render(one: HelmRelease) -> tuple[Manifest, ...]:
+            return self.clients.helm.render(one.name, one.namespace, one.chart, one.values)
+
+        with ThreadPoolExecutor(8) as pool:
+            found = pool.map(render, self.releases.values())
+            return dict(zip(self.releases, found, strict=True))
+
+    @property
+    def pod_specs(self) -> dict[str, Mapping[str, Any]]:
+        """The specs of the controllers' pods as their charts make them, by service."""
+        return {
+            service: one["spec"]["template"]["spec"]
+            for service, objects in self.rendered.items()
+            for one in objects
+            if one["kind"] == "Deployment"
+        }
+
+    @once
+    def namespace(self) -> Manifest | None:
+        """The controllers' namespace."""
+        return self.kube.get(Ref("v1", "Namespace", self.profile.namespace))
+
+    @once
+    def nodes(self) -> list[Manifest]:
+        """The cluster's nodes."""
+        return self.kube.list("v1", "Node")
+
+    @once
+    def deployments(self) -> list[Manifest]:
+        """All Deployments of the cluster."""
+        return self.kube.list("apps/v1", "Deployment")
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether a controller of ours is deployed."""
+        return bool(self.own_deployments())
+
+    def is_own(self, deployment: Manifest) -> bool:
+        """Tell whether a Deployment belongs to one of the profile's releases."""
+        metadata = deployment["metadata"]
+        release = (metadata.get("labels") or {}).get(INSTANCE)
+        releases = [one.release for one in self.profile.controllers]
+        return metadata["namespace"] == self.profile.namespace and release in releases
+
+    def own_deployments(self, release: str = "") -> list[Manifest]:
+        """Return the controllers' Deployments, or those of one release."""
+        own = (one for one in self.deployments if self.is_own(one))
+        return [one for one in own if one["metadata"]["labels"][INSTANCE] == release or not release]
+
+    @once
+    def definitions(self) -> list[Manifest]:
+        """All custom resource definitions of the cluster."""
+        return self.all_definitions()
+
+    def all_definitions(self) -> list[Manifest]:
+        """Return all custom resource definitions, read anew."""
+        return self.kube.list(*API)
+
+    def release(self, controller: Controller) -> Release | None:
+        """Return a controller's release as it stands, read anew."""
+        return self.clients.helm.release(controller.release, self.profile.namespace)

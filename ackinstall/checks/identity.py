@@ -1,0 +1,122 @@
+"""Who calls AWS: credentials, account, region, clock, and where STS is asked."""
+
+import os
+from datetime import UTC, datetime
+
+from ackinstall.checks.check import Check, Finding, Severity, failed, passed
+from ackinstall.checks.context import Context
+from ackinstall.errors import AckinstallError
+
+CATEGORY = "identity"
+SOON = 15 * 60
+"""Seconds that credentials should last: more than an installation takes."""
+SKEW = 60
+"""Seconds that clocks may differ. AWS refuses signatures from 5 minutes on:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/signing-elements.html"""
+
+
+def _credentials(context: Context) -> Finding:
+    try:
+        return passed(context.opening.caller.arn)
+    except AckinstallError as error:
+        if error.reference == "wrong-account":
+            return passed()
+        raise
+
+
+def _expiry(context: Context) -> Finding:
+    until = context.opening.aws.expiry()
+    if until is None:
+        return passed("they last, or are renewed")
+    left = (until - datetime.now(UTC)).total_seconds()
+    if left < SOON:
+        return failed(f"they expire in {max(left, 0) / 60:.0f} minutes, at {until:%H:%M:%S %Z}")
+    return passed(f"until {until:%Y-%m-%d %H:%M %Z}")
+
+
+def _account(context: Context) -> Finding:
+    return passed(context.opening.caller.account)
+
+
+def _region(context: Context) -> Finding:
+    return passed(context.opening.known.region)
+
+
+def _clock(context: Context) -> Finding:
+    ahead = context.opening.caller.ahead
+    if abs(ahead) > SKEW:
+        return failed(
+            f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} AWS's"
+        )
+    return passed()
+
+
+def _sts(context: Context) -> Finding:
+    asked = str(context.opening.aws.client("sts").meta.endpoint_url)
+    if asked.rstrip("/") == "https://sts.amazonaws.com":
+        setting = os.environ.get("AWS_STS_REGIONAL_ENDPOINTS", "")
+        why = f" (AWS_STS_REGIONAL_ENDPOINTS is '{setting}')" if setting else ""
+        return failed(f"STS is asked at its global endpoint{why}, which private networks do not reach")
+    return passed(asked)
+
+
+CHECKS = (
+    Check(
+        id="aws-credentials",
+        category=CATEGORY,
+        description="AWS accepts the credentials",
+        severity=Severity.FATAL,
+        hint="see whose they are with `aws configure list`; `aws sts get-caller-identity` tries them",
+        look=_credentials,
+        opens=True,
+        in_run=True,
+    ),
+    Check(
+        id="aws-credentials-expiry",
+        category=CATEGORY,
+        description="the credentials last long enough",
+        severity=Severity.WARNING,
+        hint="log in again, as with `aws sso login`",
+        look=_expiry,
+        needs=("aws-credentials",),
+    ),
+    Check(
+        id="aws-account",
+        category=CATEGORY,
+        description="the account is the expected one",
+        severity=Severity.FATAL,
+        hint="log in to the other account, or name its profile with `--aws-profile NAME`",
+        look=_account,
+        needs=("aws-credentials",),
+        opens=True,
+        in_run=True,
+    ),
+    Check(
+        id="aws-region",
+        category=CATEGORY,
+        description="the region is the cluster's",
+        severity=Severity.FATAL,
+        hint="add `--region REGION`; `aws eks list-clusters --region REGION` shows where the cluster is",
+        look=_region,
+        needs=("aws-account", "cluster-active"),
+        in_run=True,
+    ),
+    Check(
+        id="clock",
+        category=CATEGORY,
+        description="the clock agrees with AWS's",
+        severity=Severity.WARNING,
+        hint="set the clock, as with `timedatectl set-ntp true`",
+        look=_clock,
+        needs=("aws-account",),
+    ),
+    Check(
+        id="sts-endpoint",
+        category=CATEGORY,
+        description="STS is asked in the region",
+        severity=Severity.WARNING,
+        hint="run `export AWS_STS_REGIONAL_ENDPOINTS=regional`",
+        look=_sts,
+        needs=("aws-credentials",),
+    ),
+)

@@ -1,0 +1,116 @@
+"""The proof of trust: a service account's token becomes the role's credentials, which say whose they are.
+
+Credentials and tokens are never told or written; they go with the look.
+"""
+
+import base64
+import json
+from typing import Any
+
+from ackinstall.catalog import AUDIENCE
+from ackinstall.checks import trust
+from ackinstall.checks.check import Check, Finding, Severity, failed, passed
+from ackinstall.checks.context import Context
+from ackinstall.errors import aws_code, is_absent
+from ackinstall.facts import settled
+from ackinstall.kube import Ref
+from ackinstall.resources.service_account import ROLE_ARN
+
+CATEGORY = "proof"
+
+
+def _proof(context: Context) -> Finding:
+    proven: dict[str, str] = {}
+    for deployment in context.own_deployments():
+        account = deployment["spec"]["template"]["spec"].get("serviceAccountName", "default")
+        why = _unnamed(context, account)
+        if why:
+            return failed(why)
+        arn, why = _assumed(context, account)
+        if why:
+            return failed(why)
+        proven[account] = arn
+    return passed(", ".join(dict.fromkeys(proven.values())), identities=proven)
+
+
+def _unnamed(context: Context, account: str) -> str:
+    """Return why a service account does not name the role; "" when it does."""
+    role = context.names.controller_role_arn
+    found = context.kube.get(Ref("v1", "ServiceAccount", account, context.profile.namespace))
+    if found is None:
+        return f"there is no service account '{account}'"
+    named = (found["metadata"].get("annotations") or {}).get(ROLE_ARN, "")
+    if not named:
+        return f"the service account '{account}' names no role: the annotation '{ROLE_ARN}' is missing"
+    return f"the service account '{account}' names the role '{named}', not '{role}'" if named != role else ""
+
+
+def _assumed(context: Context, account: str) -> tuple[str, str]:
+    """Return the ARN as which the service account acts, or why it cannot."""
+    token = context.kube.token(context.profile.namespace, account, AUDIENCE)
+    sts = context.clients.aws.client("sts")
+    request = {
+        "RoleArn": context.names.controller_role_arn,
+        "RoleSessionName": "ackinstall-proof",
+        "WebIdentityToken": token,
+        "DurationSeconds": 900,
+    }
+    try:
+        answer = settled(lambda: sts.assume_role_with_web_identity(**request), "sts")
+    except Exception as error:
+        cause = error.__cause__ or error
+        if aws_code(cause) in ("AccessDenied", "InvalidIdentityToken"):
+            return "", _why(context, token, cause)
+        raise
+    return settled(lambda: context.clients.aws.whoami(answer["Credentials"]), "sts"), ""
+
+
+def _why(context: Context, token: str, error: BaseException) -> str:
+    """Return which part of the trust fails: role, provider, issuer, audience or subject."""
+    claims = _claims(token)
+    name = context.names.controller_role
+    role = context.clients.roles.read(name)
+    if role is None:
+        return f"there is no role '{name}'"
+    issuer = str(claims["iss"]).removeprefix("https://")
+    why = trust.distrust(role.trust, claims, context.opening.known.iam_arn(f"oidc-provider/{issuer}"))
+    told = getattr(error, "response", {}).get("Error", {}).get("Message", "")
+    return _provider(context, issuer) or (
+        f"the trust policy of '{name}' {why}" if why else f"STS says: {told}"
+    )
+
+
+def _provider(context: Context, issuer: str) -> str:
+    """Return what is wrong with IAM's provider for an issuer; "" when nothing is."""
+    arn = context.opening.known.iam_arn(f"oidc-provider/{issuer}")
+    try:
+        found = context.clients.aws.client("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    except Exception as error:
+        if is_absent(error):
+            return f"IAM has no OIDC provider for the cluster's issuer '{issuer}'"
+        raise
+    if AUDIENCE not in found.get("ClientIDList", ()):
+        return f"IAM's OIDC provider for '{issuer}' does not accept the audience '{AUDIENCE}'"
+    return ""
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """Return what a token (a JWT, RFC 7519) says of itself."""
+    payload = token.split(".")[1]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims
+
+
+CHECKS = (
+    Check(
+        id="identity-proof",
+        category=CATEGORY,
+        description="the service accounts can act as the role",
+        severity=Severity.FATAL,
+        hint="run `ackinstall up --cluster {cluster}`; `ackinstall plan` shows what it would mend",
+        look=_proof,
+        needs=("releases-deployed",),
+        patience=30,
+        in_run=True,
+    ),
+)

@@ -1,0 +1,100 @@
+"""The Helm releases and the definitions: there, of the charts' versions, and as they were sent."""
+
+from ackinstall.checks.check import Check, Finding, Severity, failed, passed
+from ackinstall.checks.context import Context
+from ackinstall.errors import AckinstallError
+from ackinstall.resource import Kind
+from ackinstall.resources.crds import SHARED, Crds, is_established
+from ackinstall.workloads import ACK
+
+CATEGORY = "releases"
+
+
+def _deployed(context: Context) -> Finding:
+    found = {one.release: context.release(one) for one in context.profile.controllers}
+    missing = [name for name, release in found.items() if release is None]
+    if missing:
+        return failed(f"there is no release '{missing[0]}' in '{context.profile.namespace}'")
+    for name, release in found.items():
+        if release and release.status != "deployed":
+            return failed(f"the release '{name}' is '{release.status}'")
+    return passed(", ".join(release.chart for release in found.values() if release))
+
+
+def _current(context: Context) -> Finding:
+    for one in context.releases.values():
+        look = context.looks[one.id]
+        if isinstance(look, AckinstallError):
+            raise look
+        if look.kind not in (Kind.NOTHING, Kind.WAIT):
+            told = ", ".join(sorted(look.paths)) or look.reason
+            return failed(f"'{one.id}' differs in {told}")
+    return passed()
+
+
+def _established(context: Context) -> Finding:
+    groups = {*(f"{one.service}{ACK}" for one in context.profile.controllers), SHARED}
+    found = [one for one in context.all_definitions() if one["spec"]["group"] in groups]
+    waiting = sorted(one["metadata"]["name"] for one in found if not is_established(one))
+    if not found:
+        return failed("there are none")
+    if waiting:
+        return failed(f"{len(waiting)} of {len(found)} are not, '{waiting[0]}' first")
+    return passed(f"{len(found)} definitions")
+
+
+def _versions(context: Context) -> Finding:
+    for one in context.opening.resources:
+        if isinstance(one, Crds):
+            look = context.looks[one.id]
+            if isinstance(look, AckinstallError):
+                raise look
+            if look.paths:
+                return failed(f"'{one.id}' differs in {', '.join(sorted(look.paths))}")
+    return passed()
+
+
+CHECKS = (
+    Check(
+        id="releases-deployed",
+        category=CATEGORY,
+        description="the controllers' releases are deployed",
+        severity=Severity.FATAL,
+        hint="run `ackinstall up --cluster {cluster}`",
+        look=_deployed,
+        needs=("helm", "cluster-login"),
+        patience=60,
+        in_run=True,
+    ),
+    Check(
+        id="releases-current",
+        category=CATEGORY,
+        description="the releases are as the profile wants them",
+        severity=Severity.WARNING,
+        hint="see the differences with `ackinstall plan --cluster {cluster}`, mend them with `ackinstall up`",
+        look=_current,
+        needs=("releases-deployed", "charts"),
+        in_run=True,
+    ),
+    Check(
+        id="definitions-established",
+        category=CATEGORY,
+        description="the definitions are established",
+        severity=Severity.FATAL,
+        hint="run `ackinstall up --cluster {cluster}`; `kubectl get crds` shows them",
+        look=_established,
+        needs=("cluster-login",),
+        patience=60,
+        in_run=True,
+    ),
+    Check(
+        id="definitions-version",
+        category=CATEGORY,
+        description="the definitions are those of the charts",
+        severity=Severity.WARNING,
+        hint="see the differences with `ackinstall plan --cluster {cluster}`, mend them with `ackinstall up`",
+        look=_versions,
+        needs=("definitions-established", "charts"),
+        in_run=True,
+    ),
+)

@@ -1,0 +1,120 @@
+"""Results as text, as events, as JUnit's XML and as GitHub's annotations. Pure."""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from ackinstall.checks.check import Outcome, Result, counts
+
+MARKS = {
+    Outcome.PASSED: ("√", "ok"),
+    Outcome.WARNING: ("‼", "!!"),
+    Outcome.FAILED: ("\N{MULTIPLICATION SIGN}", "xx"),
+    Outcome.SKIPPED: ("-", "--"),
+    Outcome.UNPROVEN: ("?", "??"),
+}
+"""A mark, and one for streams that cannot show it."""
+DOCS = "docs/checks.md#{}"
+ANNOTATIONS = {Outcome.FAILED: "error", Outcome.WARNING: "warning", Outcome.UNPROVEN: "warning"}
+
+
+def text(results: Sequence[Result], encoding: str | None) -> Iterator[str]:
+    """Yield lines by category; `encoding` is the stream's."""
+    for category, of_category in groupby(results, key=lambda one: one.check.category):
+        yield from (
+            ("", category, "-" * len(category))
+            if results[0].check.category != category
+            else (
+                category,
+                "-" * len(category),
+            )
+        )
+        for one in of_category:
+            yield from lines(one, encoding)
+
+
+def lines(result: Result, encoding: str | None) -> Iterator[str]:
+    """Yield one result's lines: what had to hold and what was found; then what to do."""
+    mark = MARKS[result.outcome][0 if _shows(encoding) else 1]
+    is_short = result.outcome in (Outcome.PASSED, Outcome.SKIPPED)
+    found = f" ({result.message})" if is_short and result.message else ""
+    yield f"{mark} {result.check.description}{found}"
+    if not is_short:
+        yield f"    {result.message}"
+        yield f"    hint: {result.hint}"
+        yield f"    see {DOCS.format(result.check.id)}"
+
+
+def summary(results: Iterable[Result], seconds: float, aws_calls: int) -> str:
+    """Return the counts, the time and how many calls of AWS there were, in one line."""
+    parts = [f"{count} {outcome.value}" for outcome, count in counts(results).items() if count]
+    return f"{', '.join(parts)} in {seconds:.1f} s, with {aws_calls} AWS calls"
+
+
+def data(result: Result) -> dict[str, Any]:
+    """Return a result as it stands in the JSON stream."""
+    check = result.check
+    return {
+        "id": check.id,
+        "category": check.category,
+        "description": check.description,
+        "severity": check.severity.value,
+        "outcome": result.outcome.value,
+        "message": result.message,
+        "hint": result.hint,
+        "docs": DOCS.format(check.id),
+        "seconds": round(result.seconds, 3),
+        **({"data": dict(result.data)} if result.data else {}),
+    }
+
+
+def junit(results: Sequence[Result]) -> str:
+    """Return a JUnit report: a suite for each category, a case for each check."""
+    root = ET.Element("testsuites", name="ackinstall check")
+    for category, of_category in groupby(results, key=lambda one: one.check.category):
+        listed = list(of_category)
+        suite = ET.SubElement(
+            root,
+            "testsuite",
+            name=category,
+            tests=str(len(listed)),
+            failures=str(sum(one.outcome is Outcome.FAILED for one in listed)),
+            skipped=str(sum(one.outcome in (Outcome.SKIPPED, Outcome.UNPROVEN) for one in listed)),
+            time=f"{sum(one.seconds for one in listed):.3f}",
+        )
+        for one in listed:
+            _case(suite, one)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _case(suite: ET.Element, result: Result) -> None:
+    about = {"classname": result.check.category, "name": result.check.id, "time": f"{result.seconds:.3f}"}
+    case = ET.SubElement(suite, "testcase", about)
+    told = f"{result.message}\nhint: {result.hint}\nsee {DOCS.format(result.check.id)}"
+    if result.outcome is Outcome.FAILED:
+        ET.SubElement(case, "failure", message=result.message).text = told
+    elif result.outcome in (Outcome.SKIPPED, Outcome.UNPROVEN):
+        ET.SubElement(case, "skipped", message=f"{result.outcome.value}: {result.message}")
+    elif result.outcome is Outcome.WARNING:
+        ET.SubElement(case, "system-out").text = told
+
+
+def annotations(results: Iterable[Result]) -> Iterator[str]:
+    """Yield GitHub's commands that put what does not hold on a run's page.
+
+    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+    """
+    for one in results:
+        if one.outcome in ANNOTATIONS:
+            told = f"{one.message}; {one.hint}".replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+            yield f"::{ANNOTATIONS[one.outcome]} title={one.check.id}::{told}"
+
+
+def _shows(encoding: str | None) -> bool:
+    try:
+        "".join(mark for mark, _ in MARKS.values()).encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -1,0 +1,69 @@
+"""The custom resources, by kind: what is synced, what will be tried again, what has ended in an error."""
+
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from ackinstall.checks.check import Check, Finding, Severity, failed, passed
+from ackinstall.checks.context import Context
+from ackinstall.kube import Manifest
+from ackinstall.resources.crds import served
+from ackinstall.workloads import ACK
+
+CATEGORY = "custom resources"
+SYNCED, RECOVERABLE, TERMINAL = "synced", "recoverable", "terminal"
+CONDITIONS = (("ACK.Terminal", TERMINAL), ("ACK.Recoverable", RECOVERABLE), ("ACK.ResourceSynced", SYNCED))
+"""https://aws-controllers-k8s.github.io/community/docs/user-docs/resource-conditions/"""
+SHOWN = 3
+
+
+def _custom_resources(context: Context) -> Finding:
+    groups = {f"{one.service}{ACK}" for one in context.profile.controllers}
+    kinds = [one for one in context.definitions if one["spec"]["group"] in groups]
+    with ThreadPoolExecutor(8) as pool:
+        pages = pool.map(lambda kind: context.kube.list(*served(kind)), kinds)
+        found = [one for page in pages for one in page]
+    counts: dict[str, Counter[str]] = {}
+    for one in found:
+        counts.setdefault(one["kind"], Counter())[state(one)[0]] += 1
+    told = "; ".join(f"{kind}: {_counted(states)}" for kind, states in sorted(counts.items()))
+    terminal = [(one, state(one)[1]) for one in found if state(one)[0] == TERMINAL]
+    data = {kind: dict(states) for kind, states in sorted(counts.items())}
+    if terminal:
+        named = "; ".join(f"'{_label(one)}': {why}" for one, why in terminal[:SHOWN])
+        more = f" (and {len(terminal) - SHOWN} more)" if len(terminal) > SHOWN else ""
+        return failed(f"{told}. {named}{more}", counts=data)
+    return passed(told or "none are alive", counts=data)
+
+
+def state(manifest: Manifest) -> tuple[str, str]:
+    """Return how a custom resource stands, as its controller says, and the controller's message."""
+    conditions: Mapping[str, Mapping[str, str]] = {
+        one["type"]: one for one in (manifest.get("status") or {}).get("conditions") or ()
+    }
+    for name, word in CONDITIONS:
+        if conditions.get(name, {}).get("status") == "True":
+            return word, conditions[name].get("message", "")
+    return "not synced", ""
+
+
+def _counted(states: Counter[str]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+
+
+def _label(manifest: Manifest) -> str:
+    metadata = manifest["metadata"]
+    return f"{manifest['kind']}/{metadata.get('namespace', '')}/{metadata['name']}"
+
+
+CHECKS = (
+    Check(
+        id="custom-resources",
+        category=CATEGORY,
+        description="no custom resource has ended in an error",
+        severity=Severity.WARNING,
+        hint="correct its spec, or delete it; `kubectl describe` shows all of its conditions",
+        look=_custom_resources,
+        needs=("definitions-established",),
+    ),
+)

@@ -1,0 +1,227 @@
+"""Each check after an installation made to fail once: what it finds, and what it says is to be done."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.aws import ACCOUNT, REGION, issuer_of
+from support.broken import NAMESPACE, ROLE, Breaking, Broken, Row
+from support.chart import variant
+from support.helm import CHARTS
+
+from ackinstall.checks import lists
+from ackinstall.checks.check import Outcome
+from ackinstall.kube import Ref
+from ackinstall.resources.service_account import ROLE_ARN
+
+EXECUTION = f"ack-sagemaker-execution-role-{ACCOUNT}"
+ACCOUNT_REF = Ref("v1", "ServiceAccount", "ack-sagemaker-controller", NAMESPACE)
+MODELS = Ref("apiextensions.k8s.io/v1", "CustomResourceDefinition", "models.sagemaker.services.k8s.aws")
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer_of('demo').removeprefix('https://')}"
+FORMER = f"oidc.eks.{REGION}.amazonaws.com/id/FORMER"
+
+
+def in_trust(how: Callable[[dict[str, Any]], object]) -> Breaking:
+    return lambda broken: broken.trust(how=how)
+
+
+def said(claim: str, value: str) -> Callable[[dict[str, Any]], object]:
+    def change(statement: dict[str, Any]) -> None:
+        keys = statement["Condition"]["StringEquals"]
+        keys[next(key for key in keys if key.endswith(f":{claim}"))] = value
+
+    return change
+
+
+def former_issuer(statement: dict[str, Any]) -> None:
+    keys = statement["Condition"]["StringEquals"]
+    statement["Condition"]["StringEquals"] = {
+        f"{FORMER}:{key.rpartition(':')[2]}": value for key, value in keys.items()
+    }
+    statement["Principal"] = {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{FORMER}"}
+
+
+def pod_spec(how: Callable[[dict[str, Any]], object]) -> Breaking:
+    return lambda broken: broken.world.cluster.change(
+        broken.pod, lambda one: how(one["spec"]["containers"][0])
+    )
+
+
+def pod_status(**fields: object) -> Breaking:
+    def change(broken: Broken) -> None:
+        status = {"status": {**broken.world.cluster.get(broken.pod)["status"], **fields}}  # type: ignore[index]
+        broken.change(broken.pod, **status)
+
+    return change
+
+
+def restarted(broken: Broken) -> None:
+    pod_status(containerStatuses=[{"name": "controller", "restartCount": 7}])(broken)
+
+
+def no_identity(broken: Broken) -> None:
+    def forget(pod: dict[str, Any]) -> None:
+        pod["spec"]["containers"][0]["env"] = [{"name": "AWS_REGION", "value": REGION}]
+        pod["spec"]["volumes"] = []
+
+    broken.world.cluster.change(broken.pod, forget)
+
+
+def denied_in_log(broken: Broken) -> None:
+    broken.world.cluster.logs[broken.pod] = (
+        '{"level":"error","msg":"Reconciler error","error":"AccessDeniedException: User: arn:aws:sts::'
+        f'{ACCOUNT}:assumed-role/{ROLE}/1 is not authorized to perform: sagemaker:CreateModel on resource"'
+    )
+
+
+def terminal(broken: Broken) -> None:
+    conditions = [{"type": "ACK.Terminal", "status": "True", "message": "InvalidArn: no such role"}]
+    api_version = "sagemaker.services.k8s.aws/v1alpha1"
+    broken.create(api_version, "Model", "churn", "ml")
+    broken.change(Ref(api_version, "Model", "churn", "ml"), status={"conditions": conditions})
+
+
+def no_account_annotation(broken: Broken) -> None:
+    broken.world.cluster.change(ACCOUNT_REF, lambda one: one["metadata"]["annotations"].pop(ROLE_ARN))
+
+
+def no_role(broken: Broken) -> None:
+    broken.world.aws.account.iam.roles = {
+        key: one for key, one in broken.world.aws.account.iam.roles.items() if one.name != ROLE
+    }
+
+
+def other_service(broken: Broken) -> None:
+    allowed = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    broken.iam.update_assume_role_policy(RoleName=EXECUTION, PolicyDocument=document)
+
+
+def no_policies(broken: Broken) -> None:
+    broken.iam.delete_role_policy(RoleName=EXECUTION, PolicyName="ack-sagemaker-bucket")
+    arn = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
+    broken.iam.detach_role_policy(RoleName=EXECUTION, PolicyArn=arn)
+
+
+def newer(broken: Broken) -> None:
+    made = variant(CHARTS / "sagemaker-chart", broken.commands.folder / "published", "1.9.0")
+    broken.world.gallery.publish(made)
+
+
+def changed_definition(broken: Broken) -> None:
+    broken.world.cluster.change(
+        MODELS, lambda one: one["spec"]["versions"][0].update(schema={"changed": True})
+    )
+
+
+PROOF = "identity-proof"
+AFTER = [
+    Row(
+        "failed",
+        "releases-deployed",
+        lambda broken: broken.world.helm.leave("ack-sagemaker-controller", NAMESPACE, status="failed"),
+        Outcome.FAILED,
+        "the release 'ack-sagemaker-controller' is 'failed'",
+        "ackinstall up --cluster demo",
+    ),
+    Row(
+        "values",
+        "releases-current",
+        lambda broken: broken.choice.update(settings=["controllers.sagemaker.values.log.level=debug"]),
+        Outcome.WARNING,
+        "differs in values",
+        "ackinstall plan",
+    ),
+    Row(
+        "not yet",
+        "definitions-established",
+        lambda broken: broken.world.cluster.change(MODELS, lambda one: one["status"].update(conditions=[])),
+        Outcome.FAILED,
+        "'models.sagemaker.services.k8s.aws' first",
+        "kubectl get crds",
+    ),
+    Row("changed", "definitions-version", changed_definition, Outcome.WARNING, "differs in models", "plan"),
+    Row(
+        "waiting",
+        "pods-ready",
+        pod_status(
+            conditions=[],
+            containerStatuses=[
+                {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}}
+            ],
+        ),
+        Outcome.FAILED,
+        "ImagePullBackOff not found",
+        "kubectl describe pods",
+    ),
+    Row("often", "pods-restarts", restarted, Outcome.WARNING, "was restarted 7 times", "--previous"),
+    Row(
+        "another",
+        "pods-image",
+        pod_spec(lambda container: container.update(image="example.com/other:1")),  # type: ignore[attr-defined]
+        Outcome.WARNING,
+        "runs 'example.com/other:1'",
+        "ackinstall up",
+    ),
+    Row(
+        "none", "pods-identity", no_identity, Outcome.FAILED, "runs on no identity", "kubectl rollout restart"
+    ),
+    Row(
+        "denied", "controller-log", denied_in_log, Outcome.WARNING, "may not call sagemaker:CreateModel", ROLE
+    ),
+    Row(
+        "subject",
+        PROOF,
+        in_trust(said("sub", "system:serviceaccount:default:other")),
+        Outcome.FAILED,
+        "wants the subject 'system:serviceaccount:default:other', the token has 'system:serviceaccount:ack-",
+        "ackinstall up",
+    ),
+    Row("audience", PROOF, in_trust(said("aud", "other")), Outcome.FAILED, "the audience 'other'", "up"),
+    Row("issuer", PROOF, in_trust(former_issuer), Outcome.FAILED, f"believes the issuer '{FORMER}'", "up"),
+    Row(
+        "provider deleted",
+        PROOF,
+        lambda broken: broken.iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=PROVIDER),
+        Outcome.FAILED,
+        "IAM has no OIDC provider for the cluster's issuer",
+        "up",
+    ),
+    Row("annotation", PROOF, no_account_annotation, Outcome.FAILED, f"the annotation '{ROLE_ARN}'", "up"),
+    Row("no role", PROOF, no_role, Outcome.FAILED, f"there is no role '{ROLE}'", "up"),
+    Row("terminal", "custom-resources", terminal, Outcome.WARNING, "Model/ml/churn': InvalidArn", "kubectl"),
+    Row(
+        "other",
+        "execution-role",
+        other_service,
+        Outcome.FAILED,
+        "does not let 'sagemaker.amazonaws.com'",
+        "up",
+    ),
+    Row("no policies", "execution-bucket", no_policies, Outcome.WARNING, "s3:PutObject", "ackinstall plan"),
+    Row(
+        "receipt gone",
+        "drift",
+        lambda broken: broken.world.cluster.delete(Ref("v1", "ConfigMap", "ackinstall", NAMESPACE)),
+        Outcome.WARNING,
+        "'receipt/ackinstall' are not as the profile wants them",
+        "ackinstall plan --cluster demo",
+    ),
+    Row("newer", "newer-versions", newer, Outcome.WARNING, "1.9.0 is published", "--upgrade"),
+    Row("issuer", "oidc-issuer", in_trust(former_issuer), Outcome.WARNING, f"issuer '{FORMER}'", "up"),
+]
+
+
+@pytest.mark.parametrize("row", AFTER, ids=str)
+def test_after(broken: Broken, row: Row) -> None:
+    """What is wrong with an installation is found, with its remedy."""
+    assert not broken.world.up(workers=8).failures
+    checks = {one.id: one for one in (*lists.before(), *lists.after())}
+    row.prove(broken, checks.values())
+
+
+def test_every_check_was_made_to_fail() -> None:
+    """No check is left out of the table, but for those that stand in the other one."""
+    before = {one.id for one in lists.before()}
+    assert {row.check for row in AFTER} - {"oidc-issuer"} == {one.id for one in lists.after()} - before

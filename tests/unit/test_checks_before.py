@@ -1,0 +1,394 @@
+"""Each check before an installation made to fail once: what it finds, and what it says is to be done."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import NoCredentialsError
+from support.aws import ACCOUNT, REGION, issuer_of
+from support.broken import NAMESPACE, ROLE, Breaking, Broken, Row, raising
+from support.cluster import NODE, ApiError
+from support.commands import Failing, Instead, aws_error
+from support.faults import Call
+
+from ackinstall.checks import lists
+from ackinstall.checks.check import Outcome
+from ackinstall.errors import AckinstallError
+from ackinstall.helm import explain
+from ackinstall.kube import Ref
+from ackinstall.sandbox.node import machine
+
+MACHINE = Ref(*NODE, machine.node_name(REGION))
+DEFINITION = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer_of('demo').removeprefix('https://')}"
+
+
+def no_credentials(broken: Broken) -> None:
+    broken.commands.aws = Failing(NoCredentialsError())  # type: ignore[assignment]
+
+
+def soon_expired(broken: Broken) -> None:
+    broken.world.aws.expires = datetime.now(UTC) + timedelta(seconds=119)
+
+
+def elsewhere(broken: Broken) -> None:
+    broken.commands.aws = Instead(broken.world.aws, region="eu-west-1")  # type: ignore[assignment]
+
+
+def slow_clock(broken: Broken) -> None:
+    answer = {
+        "Arn": f"arn:aws:iam::{ACCOUNT}:user/administrator",
+        "ResponseMetadata": {"HTTPHeaders": {"date": "Sun, 06 Nov 2095 08:49:37 GMT"}},
+    }
+    broken.instead_of_client("sts", get_caller_identity=lambda: answer)
+
+
+def global_sts(broken: Broken) -> None:
+    broken.instead_of_client("sts", meta=Instead(None, endpoint_url="https://sts.amazonaws.com"))
+
+
+def still_creating(broken: Broken) -> None:
+    made = {"cluster": {"name": "demo", "status": "CREATING"}}
+    broken.instead_of_client("eks", describe_cluster=lambda name: made)  # noqa: ARG005 (as boto3)
+
+
+def ancient(broken: Broken) -> None:
+    broken.world.aws.account.eks(REGION).clusters["demo"].version = "1.21"
+
+
+def unreachable(broken: Broken) -> None:
+    broken.instead_of_kube(version=raising(AckinstallError("connection-lost", "no answer")))
+
+
+def unknown_login(broken: Broken) -> None:
+    broken.instead_of_kube(version=raising(ApiError(401, "Unauthorized", "Unauthorized")))
+
+
+def foreign_provider(broken: Broken) -> None:
+    broken.iam.create_open_id_connect_provider(Url=issuer_of("demo"), ClientIDList=["other"])
+
+
+def reads_only(broken: Broken) -> None:
+    broken.instead_of_kube(allowed=lambda verb, *_: verb in ("get", "list"))
+
+
+def node(**status: object) -> Breaking:
+    return lambda broken: broken.world.cluster.change(MACHINE, lambda one: one["status"].update(status))
+
+
+def tainted(broken: Broken) -> None:
+    taint = {"key": "team", "value": "ml", "effect": "NoSchedule"}
+    broken.world.cluster.change(MACHINE, lambda one: one["spec"].update(taints=[taint]))
+
+
+def going(broken: Broken) -> None:
+    broken.create("v1", "ConfigMap", "held", NAMESPACE, metadata={"finalizers": ["example.com/hold"]})
+    broken.world.cluster.delete(Ref("v1", "Namespace", NAMESPACE))
+
+
+def baseline(broken: Broken) -> None:
+    broken.create("v1", "Namespace", NAMESPACE)
+    broken.relabel(Ref("v1", "Namespace", NAMESPACE), enforce="baseline")
+    broken.choice["settings"] = ["controllers.sagemaker.values.deployment.hostNetwork=true"]
+
+
+def full_quota(broken: Broken) -> None:
+    broken.create(
+        "v1", "ResourceQuota", "small", NAMESPACE, spec={"hard": {"pods": "1", "requests.cpu": "1"}}
+    )
+
+
+def narrow_limits(broken: Broken) -> None:
+    rule = {"type": "Container", "max": {"memory": "64Mi"}, "min": {"cpu": "10m"}}
+    broken.create("v1", "LimitRange", "narrow", NAMESPACE, spec={"limits": [rule]})
+
+
+def refusing(broken: Broken) -> None:
+    broken.create("v1", "Namespace", NAMESPACE)
+    why = (
+        'admission webhook "policy.example.com" denied the request: images of public.ecr.aws are not allowed'
+    )
+    broken.instead_of_kube(rehearse=raising(ApiError(403, "Forbidden", why)))
+
+
+def second_controller(broken: Broken) -> None:
+    container = {
+        "name": "controller",
+        "image": "public.ecr.aws/aws-controllers-k8s/sagemaker-controller:1.2.12",
+    }
+    broken.create(
+        "apps/v1",
+        "Deployment",
+        "ack-sagemaker",
+        "ml",
+        metadata={"annotations": {"meta.helm.sh/release-name": "ack-sagemaker"}},
+        spec={"template": {"spec": {"containers": [container]}}},
+    )
+
+
+def capability(broken: Broken) -> None:
+    there = {"capabilities": [{"capabilityName": "managed", "type": "ACK", "status": "ACTIVE"}]}
+    broken.instead_of_client("eks", list_capabilities=lambda clusterName: there)  # noqa: ARG005, N803 (as boto3)
+
+
+def definition(name: str, group: str, **metadata: object) -> Breaking:
+    kind, versions = name.title(), [{"name": "v1alpha1", "served": True, "storage": True}]
+    spec = {"group": group, "names": {"kind": kind, "plural": name}, "versions": versions}
+    return lambda broken: broken.create(*DEFINITION, f"{name}.{group}", spec=spec, metadata=metadata)
+
+
+def no_helm(broken: Broken) -> None:
+    broken.instead_of_helm(version=raising(explain("/bin/sh: 1: helm: not found")))
+
+
+def no_version(broken: Broken) -> None:
+    broken.choice["settings"] = ["controllers.sagemaker.version=9.9.9"]
+
+
+def foreign_role(broken: Broken) -> None:
+    allowed = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    broken.iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=trust)
+
+
+def taken_bucket(broken: Broken) -> None:
+    def deny(_number: int, call: Call) -> None:
+        if call.name.startswith("s3:GetBucketLocation"):
+            raise aws_error("AccessDenied", "Access Denied", "GetBucketLocation", 403)
+
+    broken.world.faults.begin(deny)
+
+
+BEFORE = [
+    Row("none", "aws-credentials", no_credentials, Outcome.FAILED, "no AWS credentials", "aws sso login"),
+    Row(
+        "soon",
+        "aws-credentials-expiry",
+        soon_expired,
+        Outcome.WARNING,
+        "expire in 2 minutes",
+        "aws sso login",
+    ),
+    Row(
+        "another",
+        "aws-account",
+        lambda broken: broken.choice.update(account="210987654321"),
+        Outcome.FAILED,
+        f"are of the account '{ACCOUNT}', not of '210987654321'",
+        "--aws-profile",
+    ),
+    Row(
+        "another",
+        "aws-region",
+        elsewhere,
+        Outcome.FAILED,
+        "in 'us-west-2', not in 'eu-",
+        "--region us-west-2",
+    ),
+    Row("behind", "clock", slow_clock, Outcome.WARNING, "behind AWS's", "timedatectl"),
+    Row("global", "sts-endpoint", global_sts, Outcome.WARNING, "its global endpoint", "=regional"),
+    Row(
+        "unknown",
+        "cluster-exists",
+        lambda broken: broken.choice.update(cluster="demmo"),
+        Outcome.FAILED,
+        "no cluster 'demmo' in the region 'us-west-2'; there are 'demo', 'other'",
+        "--region",
+    ),
+    Row(
+        "creating",
+        "cluster-active",
+        still_creating,
+        Outcome.FAILED,
+        "is CREATING",
+        "cluster-active --name demo",
+    ),
+    Row("ancient", "cluster-version", ancient, Outcome.FAILED, "it is Kubernetes 1.21", "--name demo"),
+    Row("unreachable", "api-server", unreachable, Outcome.FAILED, "does not answer", "--kubeconfig FILE"),
+    Row(
+        "unknown", "cluster-login", unknown_login, Outcome.FAILED, "does not accept this AWS", "access-entry"
+    ),
+    Row(
+        "audience",
+        "oidc-provider",
+        foreign_provider,
+        Outcome.FAILED,
+        "does not accept the audience 'sts.amazonaws.com'",
+        f"--open-id-connect-provider-arn {PROVIDER}",
+    ),
+    Row(
+        "denied",
+        "aws-permissions",
+        lambda broken: broken.deny("iam:CreateRole"),
+        Outcome.FAILED,
+        "may not call iam:CreateRole",
+        "render --installer-policy",
+    ),
+    Row(
+        "not to be asked",
+        "aws-permissions",
+        lambda broken: broken.deny("iam:SimulatePrincipalPolicy"),
+        Outcome.UNPROVEN,
+        "IAM does not let this identity ask",
+        "iam:SimulatePrincipalPolicy",
+    ),
+    Row(
+        "a reader",
+        "kubernetes-permissions",
+        reads_only,
+        Outcome.FAILED,
+        "may not create 'leases.coordination.k8s.io' in 'kube-system'",
+        "aws eks associate-access-policy --region us-west-2 --cluster-name demo",
+    ),
+    Row(
+        "not ready",
+        "nodes-ready",
+        node(conditions=[{"type": "Ready", "status": "Unknown"}]),
+        Outcome.FAILED,
+        "none of 1 nodes is Ready",
+        "kubectl describe nodes",
+    ),
+    Row(
+        "none",
+        "nodes-ready",
+        lambda broken: broken.world.cluster.delete(MACHINE),
+        Outcome.WARNING,
+        "no nodes yet",
+        "nodegroup --cluster demo",
+    ),
+    Row(
+        "architecture",
+        "nodes-architecture",
+        lambda broken: broken.relabel(MACHINE, arch="s390x"),
+        Outcome.FAILED,
+        "the nodes are s390x",
+        "eksctl create nodegroup",
+    ),
+    Row(
+        "tainted",
+        "nodes-architecture",
+        tainted,
+        Outcome.FAILED,
+        "no Ready node takes",
+        "deployment.tolerations",
+    ),
+    Row(
+        "only",
+        "nodes-fargate",
+        lambda broken: broken.relabel(MACHINE, compute_type="fargate"),
+        Outcome.WARNING,
+        "takes no pods of 'ack-system'",
+        "eksctl create fargateprofile --cluster demo",
+    ),
+    Row(
+        "full",
+        "nodes-room",
+        node(allocatable={"cpu": "60m", "pods": "0"}),
+        Outcome.WARNING,
+        "room for",
+        "add",
+    ),
+    Row(
+        "going",
+        "namespace-active",
+        going,
+        Outcome.FAILED,
+        "is Terminating: Some resources are",
+        "--output yaml",
+    ),
+    Row(
+        "level",
+        "pod-security",
+        baseline,
+        Outcome.FAILED,
+        "enforces 'baseline': sagemaker: hostNetwork",
+        "leave",
+    ),
+    Row(
+        "full",
+        "resource-quota",
+        full_quota,
+        Outcome.FAILED,
+        "the quota 'small' leaves too little pods",
+        "quota",
+    ),
+    Row("narrow", "limit-range", narrow_limits, Outcome.FAILED, "a limit of memory above 64Mi", "limitrange"),
+    Row(
+        "refused", "admission", refusing, Outcome.FAILED, "images of public.ecr.aws are not", "configurations"
+    ),
+    Row(
+        "Terraform's",
+        "other-controllers",
+        second_controller,
+        Outcome.FAILED,
+        "'ml/ack-sagemaker' (Helm release 'ack-sagemaker') runs a controller of sagemaker",
+        "helm uninstall ack-sagemaker --namespace ml",
+    ),
+    Row(
+        "there", "eks-capability", capability, Outcome.FAILED, "the capability 'managed'", "delete-capability"
+    ),
+    Row(
+        "denied",
+        "eks-capability",
+        lambda broken: broken.deny("eks:ListCapabilities"),
+        Outcome.UNPROVEN,
+        "may not ask",
+        "eks:ListCapabilities",
+    ),
+    Row(
+        "there",
+        "legacy-operator",
+        definition("trainingjobs", "sagemaker.aws.amazon.com"),
+        Outcome.WARNING,
+        "'trainingjobs.sagemaker.aws.amazon.com'",
+        "trainingjobs.sagemaker.services.k8s.aws",
+    ),
+    Row(
+        "of Argo CD",
+        "definitions-owner",
+        definition("models", "sagemaker.services.k8s.aws", managedFields=[{"manager": "argocd-controller"}]),
+        Outcome.WARNING,
+        "of 'argocd-controller'",
+        "--adopt",
+    ),
+    Row("none", "helm", no_helm, Outcome.FAILED, "'helm' is not on PATH", "helm.sh"),
+    Row("no version", "charts", no_version, Outcome.FAILED, "has no version '9.9.9'", "version=1.8.2"),
+    Row(
+        "foreign",
+        "names",
+        foreign_role,
+        Outcome.FAILED,
+        f"'iam-role/{ROLE}' exists and is not ours",
+        "--adopt",
+    ),
+    Row("taken", "bucket-name", taken_bucket, Outcome.FAILED, "another account has the name", "bucket.name"),
+]
+
+
+@pytest.mark.parametrize("row", BEFORE, ids=str)
+def test_before(broken: Broken, row: Row) -> None:
+    """What is wrong before an installation is found, with its remedy."""
+    row.prove(broken, lists.before())
+
+
+def test_a_stale_login_at_the_registry(
+    broken: Broken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login at ECR says itself when it ends."""
+    password = base64.b64encode(json.dumps({"expiration": 1_700_000_000}).encode()).decode()
+    auth = base64.b64encode(f"AWS:{password}".encode()).decode()
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {"public.ecr.aws": {"auth": auth}}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    found = broken.look("registry-login", lists.before())
+    assert found.outcome is Outcome.WARNING
+    assert "has expired; `ackinstall` asks it without" in found.message
+    assert "helm registry logout public.ecr.aws" in found.hint
+
+
+def test_every_check_was_made_to_fail() -> None:
+    """No check is left out of the table."""
+    assert {row.check for row in BEFORE} | {"registry-login", "oidc-issuer"} == {
+        one.id for one in lists.before()
+    }
