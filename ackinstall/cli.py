@@ -269,17 +269,60 @@ def status(
 ) -> None:
     """Show how the installation stands; exit 1 when something is missing, differs or is not ready."""
     from ackinstall import board  # noqa: PLC0415
+    from ackinstall.checks.context import Context as Looking  # noqa: PLC0415
+    from ackinstall.opening import opening  # noqa: PLC0415
 
-    with _reporting(ctx) as report, _executing(ctx, report, present=True) as run:
+    with _reporting(ctx) as report, opening(_choice(ctx), _doors(ctx)) as found:
+        report.aws_calls = lambda: found.aws_calls
+        _ = found.known
+        encoding = getattr(report.answer, "encoding", None)
 
         def look() -> "board.Board":
-            return board.read(run.target, run.plan())
+            return board.read(Looking(found))
 
-        found = board.watch(look, timeout or 0) if wait else look()
-        report.event("status", **found.data())
-        report.say(*found.text())
-        if not found.is_well:
+        with report.redrawing() as show:
+            seen = board.watch(
+                look, (timeout or 0) if wait else 0, lambda one: show(one.text(encoding), one.why)
+            )
+        report.event("status", **seen.data())
+        report.say(*seen.text(encoding))
+        if not seen.is_well:
             raise typer.Exit(1)
+
+
+@app.command()
+def unlock(
+    ctx: typer.Context,
+    cluster: ClusterName,
+    region: Region = None,
+    yes: Yes = False,
+    aws_profile: AwsProfile = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    output: OutputAs = Output.TEXT,
+    events: EventsFile = None,
+    no_color: NoColor = False,
+) -> None:
+    """Take the lock away from a run that is known to be dead; one that still lives stops before its next
+    write.
+    """
+    from ackinstall import lock  # noqa: PLC0415
+    from ackinstall.opening import opening  # noqa: PLC0415
+
+    with _reporting(ctx) as report, opening(_choice(ctx), _doors(ctx)) as found:
+        report.aws_calls = lambda: found.aws_calls
+        _ = found.server_version
+        kube = found.clients.kube
+        lease = kube.get(lock.REF)
+        if lease is None:
+            report.event("unlocked", holder="")
+            report.say(f"no run of ackinstall holds the lock of '{cluster}'")
+            return
+        holder = lock.described(lease)
+        _confirm(f"take the lock away from {holder}?", ctx)
+        kube.delete(lock.REF)
+        report.event("unlocked", holder=holder)
+        report.say(f"the lock of '{cluster}' is free; it was held by {holder}")
 
 
 @app.command()

@@ -4,7 +4,7 @@ long; what has ended scrolls away above it.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -63,3 +63,11 @@ def shown(stream: TextIO) -> Iterator[Live]:
     live = Live(console)
     with rich.live.Live(live, console=console, refresh_per_second=REFRESHED, transient=True):
         yield live
+
+
+@contextmanager
+def redrawn(stream: TextIO) -> Iterator[Callable[[Sequence[str]], None]]:
+    """Give what draws lines at the end of the terminal `stream`, in the place of those drawn before."""
+    console = Console(file=stream, highlight=False)
+    with rich.live.Live(console=console, auto_refresh=False, transient=True) as live:
+        yield lambda lines: live.update(Text.from_ansi("\n".join(lines)), refresh=True)

@@ -42,11 +42,11 @@ DONE = {
     Kind.WAIT: "ready",
     Kind.LEAVE: "left alone",
 }
-COLOURS = {"+": 32, "~": 33, "!": 35, "-": 31, "x": 31, ".": 36, "=": 2}
+COLOURS = {"+": 32, "~": 33, "!": 35, "-": 31, "x": 31, ".": 36, "=": 2, "√": 32, "‼": 33, "?": 33}
 """The colours of marks, as codes of ANSI."""
 SHOWN_DIFFERENCES = 12
 WIDTH = 100
-_MARKED = re.compile(r"^(?P<before> *)(?P<mark>[-+~!x.=](?= )|error:)")
+_MARKED = re.compile("^(?P<before> *)(?P<mark>[-+~!x.=√‼\N{MULTIPLICATION SIGN}?](?= )|error:)")
 
 
 SCHEMA = "ackinstall.events/1"
@@ -75,6 +75,17 @@ class Report:
     def is_json(self) -> bool:
         """Whether the answer is a stream of events."""
         return self.output == "json"
+
+    @contextmanager
+    def redrawing(self) -> Iterator[Callable[[Sequence[str], str], None]]:
+        """Give what shows lines in the place of those before, on a terminal, and else, once, a reason."""
+        if self.is_json or not is_animated(self.progress):
+            yield lambda _, why: self.wait(why)
+            return
+        from ackinstall.live import redrawn  # noqa: PLC0415 (rich costs 0.1 s)
+
+        with redrawn(self.progress) as draw:
+            yield lambda lines, _: draw([self._coloured(self.progress, line) for line in lines])
 
     def event(self, name: str, /, **content: object) -> None:
         """Put one event on the stream."""

@@ -34,12 +34,16 @@ def text(results: Sequence[Result], encoding: str | None) -> Iterator[str]:
             yield from lines(one, encoding)
 
 
+def mark(outcome: Outcome, encoding: str | None) -> str:
+    """Return the mark of an outcome, for a stream of that encoding."""
+    return MARKS[outcome][0 if _shows(encoding) else 1]
+
+
 def lines(result: Result, encoding: str | None) -> Iterator[str]:
     """Yield one result's lines: what had to hold and what was found; then what to do."""
-    mark = MARKS[result.outcome][0 if _shows(encoding) else 1]
     is_short = result.outcome in (Outcome.PASSED, Outcome.SKIPPED)
     found = f" ({result.message})" if is_short and result.message else ""
-    yield f"{mark} {result.check.description}{found}"
+    yield f"{mark(result.outcome, encoding)} {result.check.description}{found}"
     if not is_short:
         yield f"    {result.message}"
         yield f"    hint: {result.hint}"

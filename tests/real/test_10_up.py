@@ -53,10 +53,10 @@ def test_again_writes_nothing(installed: Sandboxed) -> None:
 def test_status(installed: Sandboxed) -> None:
     """`status` says that all is well, in words and as JSON; `plan --exit-code` has nothing to do."""
     assert "all is well" in installed.run("status").stdout
-    (line,) = installed.run("status", "--output", "json").stdout.splitlines()
-    board = json.loads(line)
+    events = map(json.loads, installed.run("status", "--output", "json").stdout.splitlines())
+    (board,) = (one for one in events if one["event"] == "status")
     assert board["well"]
-    assert {one["state"] for one in board["resources"]} == {"ok"}
+    assert {one["outcome"] for one in board["sections"]} == {"passed"}, board
     assert installed.changes() == {}
 
 

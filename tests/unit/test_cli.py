@@ -52,7 +52,19 @@ def test_the_version_is_printed() -> None:
 def test_help_names_every_command() -> None:
     """The help lists the commands, and no argument at all shows it too."""
     shown = run("--help").stdout
-    for command in ("up", "down", "plan", "status", "render", "outputs", "profiles", "sandbox"):
+    for command in (
+        "up",
+        "down",
+        "plan",
+        "status",
+        "render",
+        "outputs",
+        "profiles",
+        "check",
+        "schema",
+        "unlock",
+        "sandbox",
+    ):
         assert f"\n  {command} " in shown
     assert run().stdout + run().stderr == shown
 

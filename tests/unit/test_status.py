@@ -1,0 +1,126 @@
+"""`status` waits until all is well, or says what is not; `unlock` takes a dead run's lock away."""
+
+import io
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from support.commands import Commands
+from support.world import World
+
+from ackinstall import board, lock
+from ackinstall.checks.check import Check, Outcome, Result, Severity
+from ackinstall.kube import Kube
+from ackinstall.live import redrawn
+
+CLUSTER = ("--cluster", "demo")
+IAM_ROLE = "ack-controller-role-demo"
+
+
+@pytest.fixture
+def commands(world: World, tmp_path: Path) -> Commands:
+    """The commands on an empty account with the clusters `demo` and `other`."""
+    world.aws.add_clusters()
+    return Commands(world, tmp_path)
+
+
+def result(outcome: Outcome, identity: str = "drift") -> Result:
+    """Return how a check ended."""
+    check = Check(
+        id=identity,
+        category="drift",
+        description="it holds",
+        severity=Severity.WARNING,
+        hint="mend it",
+        look=lambda _: pytest.fail("is not looked at here"),
+    )
+    return Result(check, outcome, "told", "mend it", is_met=outcome is Outcome.PASSED)
+
+
+def boards(*outcomes: Outcome) -> Any:  # noqa: ANN401 (a function)
+    """Return what gives one board after the other."""
+    found = iter(board.Board(cluster="demo", results=(result(one),)) for one in outcomes)
+    return lambda: next(found)
+
+
+def test_waiting_ends_when_all_is_well() -> None:
+    """Each board that is not well is shown, the first that is ends the wait."""
+    shown: list[str] = []
+    look = boards(Outcome.WARNING, Outcome.FAILED, Outcome.PASSED)
+    last = board.watch(look, 60, lambda one: shown.append(one.why))
+    assert last.is_well
+    assert shown == ["'drift'", "'drift'"]
+
+
+def test_waiting_ends_with_the_time() -> None:
+    """Without time there is one look."""
+    last = board.watch(boards(Outcome.FAILED), 0, lambda _: pytest.fail("is not to be waited for"))
+    assert (last.is_well, last.why) == (False, "'drift'")
+
+
+WELL = [
+    ((Outcome.PASSED, "pods"), True),
+    ((Outcome.WARNING, "newer-versions"), True),
+    ((Outcome.UNPROVEN, "controller-log"), True),
+    ((Outcome.WARNING, "drift"), False),
+    ((Outcome.FAILED, "pods"), False),
+]
+
+
+@pytest.mark.parametrize(("ended", "is_well"), WELL)
+def test_what_is_well(ended: tuple[Outcome, str], is_well: bool) -> None:  # noqa: FBT001 (a table's column)
+    """A warning is shown and is no failure, but drift is: then it is not as the profile wants it."""
+    assert board.Board(cluster="demo", results=(result(*ended),)).is_well is is_well
+
+
+def test_a_status_names_what_is_not_well(commands: Commands) -> None:
+    """The trust of the role broken behind us: `status` says which claim, and exits 1."""
+    commands.run("up", *CLUSTER, "--yes")
+    assert commands.run("status", *CLUSTER, "--wait").code == 0
+    commands.world.aws.client("iam").delete_role_policy(RoleName=IAM_ROLE, PolicyName="SagemakerStudioAccess")
+    answer = commands.run("status", *CLUSTER, "--wait", "--timeout", "0.1")
+    assert answer.code == 1
+    assert answer.stdout.splitlines()[-1] == "'demo' is not well: 'drift'"
+
+
+def test_a_terminal_is_redrawn() -> None:
+    """The board of before gives way to the next one, and nothing is left of the last."""
+    terminal = SimpleNamespace(text=io.StringIO())
+    with redrawn(terminal.text) as draw:
+        draw(["one"])
+        draw(["two"])
+    assert terminal.text.getvalue().count("two") <= 1
+
+
+def test_unlock_frees_the_lock(commands: Commands) -> None:
+    """It asks first, says whose lock it was, and the next run begins at once."""
+    kube: Kube = commands.world.opened().kube
+    metadata = {"name": lock.REF.name, "namespace": lock.REF.namespace}
+    spec = {"holderIdentity": "ann@elsewhere/12", "renewTime": "2026-01-01T00:00:00.000000Z"}
+    kube.create(
+        {"apiVersion": lock.REF.api_version, "kind": lock.REF.kind, "metadata": metadata, "spec": spec}
+    )
+    refused = commands.run("unlock", *CLUSTER)
+    assert (refused.code, refused.error) == (2, "error: nobody can be asked here [not-confirmed]")
+    assert kube.get(lock.REF)
+    freed = commands.run("unlock", *CLUSTER, "--yes")
+    assert freed.code == 0
+    assert "it was held by ann@elsewhere/12, since 2026-01-01" in freed.stdout
+    assert kube.get(lock.REF) is None
+    assert "no run of ackinstall holds the lock" in commands.run("unlock", *CLUSTER, "--yes").stdout
+
+
+def test_a_run_is_told_who_holds_the_lock(commands: Commands) -> None:
+    """With a run at work elsewhere, `up` and `down` are exit 5 and change nothing; readers go on."""
+    commands.run("up", *CLUSTER, "--yes")
+    world = commands.world
+    claim = lock.Claim(
+        caller="arn:aws:iam::123456789012:user/ann", command="up", holder=lock.Holder("ann", "elsewhere", 12)
+    )
+    stop = SimpleNamespace(is_set=lambda: False, set=lambda: None)
+    with lock.held(world.opened().kube, claim, stop, seconds=0.6):  # type: ignore[arg-type]
+        answer = commands.run("down", *CLUSTER, "--yes")
+        assert answer.code == 5, answer
+        assert "'ackinstall up' by 'arn:aws:iam::123456789012:user/ann' on ann@elsewhere/12" in answer.error
+        assert commands.run("plan", *CLUSTER, "--exit-code").code == 0
