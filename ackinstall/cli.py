@@ -7,7 +7,7 @@ list of resources, seen another way. Imports that cost time stand in the functio
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -31,6 +31,7 @@ from ackinstall.options import (
     OutputAs,
     OutputsFormat,
     ProfileName,
+    Purpose,
     Region,
     RepairController,
     RetainedTo,
@@ -328,15 +329,11 @@ def unlock(
 @app.command()
 def render(
     ctx: typer.Context,
-    cluster: Annotated[str, typer.Option("--cluster", help="The EKS cluster's name.", metavar="NAME")] = "",
+    cluster: ClusterName,
     region: Region = None,
     profile: ProfileName = "",
     settings: Settings = None,
     to: Annotated[Path | None, typer.Option(help="Write files to this folder.", metavar="DIR")] = None,
-    installer_policy: Annotated[
-        bool,
-        typer.Option("--installer-policy", help="Print the IAM policy that `up` and `down` themselves need."),
-    ] = False,
     aws_profile: AwsProfile = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
@@ -347,21 +344,40 @@ def render(
     """Write what `up` would send: trust.json, policies, values.yaml and CRDs; changes nothing."""
     from ackinstall import documents  # noqa: PLC0415
 
-    files: Mapping[str, str]
     with _reporting(ctx) as report:
-        if installer_policy:
-            files = {"installer-policy.json": documents.installer_policy(_choice(ctx))}
-        elif not cluster:
-            raise UsageError("no-cluster", "no cluster is named", "add `--cluster NAME`")
-        else:
-            with _executing(ctx, report, present=True) as run:
-                files = documents.files(run.target)
+        with _executing(ctx, report, present=True) as run:
+            files = documents.files(run.target)
         for name in documents.write(files, to) if to else []:
             report.event("file", path=name)
             report.say(name)
         if not to:
             report.event("render", files=files)
             report.say(*documents.printed(files))
+
+
+@app.command("iam-policy")
+def iam_policy(
+    ctx: typer.Context,
+    purpose: Annotated[Purpose, typer.Option("--for", help="Which command is to be allowed.")] = Purpose.ALL,
+    cluster: Annotated[
+        str, typer.Option("--cluster", help="Narrow it to this cluster and the account.", metavar="NAME")
+    ] = "",
+    region: Region = None,
+    profile: ProfileName = "",
+    settings: Settings = None,
+    aws_profile: AwsProfile = None,
+    output: OutputAs = Output.TEXT,
+    events: EventsFile = None,
+) -> None:
+    """Print the least IAM policy that a person or a pipeline needs to run the commands on a profile."""
+    import json  # noqa: PLC0415
+
+    from ackinstall import documents  # noqa: PLC0415
+
+    with _reporting(ctx) as report:
+        document = documents.installer_policy(_choice(ctx), _doors(ctx), purpose.value)
+        report.event("iam-policy", purpose=purpose.value, document=document)
+        report.say(json.dumps(document, indent=2))
 
 
 @app.command()

@@ -18,7 +18,7 @@ from ackinstall.resources.iam_role import IamRole
 if TYPE_CHECKING:
     from ackinstall.facts import Facts
     from ackinstall.profile import Profile
-    from ackinstall.target import Choice, Target
+    from ackinstall.target import Choice, Doors, Target
 
 Files = Mapping[str, str]
 """Relative paths and contents."""
@@ -47,25 +47,21 @@ def files(target: "Target") -> Files:
     return found
 
 
-def installer_policy(choice: "Choice") -> str:
-    """Return the IAM policy that the person or pipeline needs who runs `up` and `down`, for any account."""
-    from ackinstall.names import FACTS, fill  # noqa: PLC0415 (start-up)
+def installer_policy(choice: "Choice", doors: "Doors", purpose: str) -> policies.Document:
+    """Return the least IAM policy for `purpose` (see ackinstall.iam_policy), narrowed to the chosen cluster
+    and the caller's account where a cluster is named; without one no call is made, and it fits any account.
+    """
+    from ackinstall import facts, iam_policy  # noqa: PLC0415 (start-up)
     from ackinstall.profile import load  # noqa: PLC0415 (same)
 
     profile = load(choice.profile or "default", choice.settings or ())
-    anything = dict.fromkeys(FACTS, "*")
-    roles = [fill("controllerRole.name", profile.controller_role.name, **anything)]
-    if profile.execution_role:
-        roles.append(fill("executionRole.name", profile.execution_role.name, **anything))
-    linked = [one.linked_role for one in profile.controllers if one.linked_role]
-    document = policies.render(
-        "installer.json.j2",
-        roles=sorted(roles),
-        linked_roles=[f"aws-service-role/{one.service}/{one.name}" for one in linked],
-        linked_services=[one.service for one in linked],
-        bucket=fill("bucket.name", profile.bucket, **anything),
-    )
-    return _json(document)
+    if not choice.cluster:
+        place = iam_policy.Place(region=choice.region or iam_policy.ANY)
+        return iam_policy.document(profile, place, purpose)
+    aws = doors.login(choice.aws_profile, choice.region)
+    _, partition, _, _, account, _ = facts.read_caller(aws).arn.split(":", 5)
+    place = iam_policy.Place(partition=partition, account=account, region=aws.region, cluster=choice.cluster)
+    return iam_policy.document(profile, place, purpose)
 
 
 def write(documents: Files, folder: Path) -> list[str]:

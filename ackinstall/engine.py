@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,10 @@ class _LookAgain(Retry):
     """A verb went through: the next look follows at once."""
 
 
+class _NotReady(Retry):
+    """Only time, or somebody else, makes the object ready."""
+
+
 def plan(resources: Sequence[Resource], clients: "Clients", options: Options) -> list[Change]:
     """Observe all resources side by side and return what has to happen, in the order given.
 
@@ -109,7 +114,7 @@ def converge(resource: Resource, clients: "Clients", options: Options, tell: Tel
             return change
         check([change])
         if change.kind is Kind.WAIT:
-            raise Retry(change.reason, "not-ready-in-time")
+            raise _NotReady(change.reason, "not-ready-in-time")
         if options.stop.is_set():
             raise Interrupted
         memory.admit(change)
@@ -124,7 +129,8 @@ def converge(resource: Resource, clients: "Clients", options: Options, tell: Tel
     def pause(seconds: float) -> None:
         resource.wait(clients, seconds, options.stop)
 
-    for attempt in _rounds(patience, options, pause, waiting):
+    diagnosed = partial(_diagnosed, resource, clients)
+    for attempt in _rounds(patience, options, pause, waiting, diagnosed):
         with attempt:
             return round_()
     raise AssertionError  # pragma: no cover (tenacity returns or raises)
@@ -256,6 +262,16 @@ def _act(change: Change, clients: "Clients") -> Iterator[str]:
         raise translate(error) from error
 
 
+def _diagnosed(resource: Resource, clients: "Clients", why: AckinstallError) -> AckinstallError:
+    """Return what a resource has to say beside `why` it was waited for in vain."""
+    if not isinstance(why, _NotReady):
+        return why
+    try:
+        return resource.diagnosis(clients) or why
+    except Exception:  # noqa: BLE001 (a shallow reason is better than the trouble of a deeper look)
+        return why
+
+
 class _Memory:
     """Remembers the last write, to tell one that is not visible yet from one that does not hold."""
 
@@ -292,8 +308,11 @@ def _rounds(
     options: Options,
     pause: Callable[[float], None],
     waiting: Callable[[str], None] | None = None,
+    diagnosed: Callable[[AckinstallError], AckinstallError] = lambda why: why,
 ) -> tenacity.Retrying:
-    """Return one resource's rounds: at once after a write, else with growing pauses, until patience ends."""
+    """Return one resource's rounds: at once after a write, else with growing pauses, until patience ends;
+    `diagnosed` then says more about the last reason.
+    """
     growing = tenacity.wait_random_exponential(multiplier=0.1, max=3)
 
     def before_pause(state: tenacity.RetryCallState) -> None:
@@ -304,9 +323,9 @@ def _rounds(
             waiting(str(why))
 
     def out_of_patience(state: tenacity.RetryCallState) -> None:
-        why = translate(_reason(state))
+        why = diagnosed(translate(_reason(state)))
         hint = why.hint or "run the same command again: it goes on from here"
-        raise AckinstallError(why.reference, f"{why.message} (after {patience:.0f} s)", hint)
+        raise AckinstallError(why.reference, f"{why.message} (after {patience:.0f} s)", hint, why.details)
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Retry),

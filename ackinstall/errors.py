@@ -9,27 +9,35 @@
     └── Interrupted          the user asked to stop
 
 Foreign errors are mapped once, in `translate`: botocore, Kubernetes and Helm each word the same few
-causes in their own way. This module imports none of those libraries; it reads their errors by shape.
+causes in their own way. This module imports none of those libraries; it reads their errors by shape. What a
+denial says is read in ackinstall.denied (AWS) and ackinstall.forbidden (Kubernetes).
 """
 
-import re
+import json
+from collections.abc import Sequence
 from typing import Any
+
+from ackinstall import denied, forbidden, web_identity
+from ackinstall.codes import ABSENT, CONNECTION, DENIED, EXISTS, EXPIRED, INVALID_KEYS, LATER, THROTTLED
+from ackinstall.redaction import redact
 
 
 class AckinstallError(Exception):
     """A failure as a person reads it.
 
     Arguments: `reference` (kebab-case, stable, for searching), `message` (one sentence, lower case),
-    `hint` (what to do next, with the full command where there is one).
+    `hint` (what to do next, with the full command where there is one), `details` (lines of others to look at,
+    such as a log's, without credentials).
     """
 
     exit_code = 1
 
-    def __init__(self, reference: str, message: str, hint: str = "") -> None:
+    def __init__(self, reference: str, message: str, hint: str = "", details: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.reference = reference
         self.message = message
         self.hint = hint
+        self.details = tuple(details)
 
 
 class Retry(AckinstallError):
@@ -73,66 +81,6 @@ class Interrupted(AckinstallError):
         super().__init__("interrupted", "stopped before the end", "run the same command again to go on")
 
 
-# Error codes that AWS services give for "too fast" or "later", beside any 5xx status.
-# https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
-_THROTTLED = frozenset(
-    {
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "RequestLimitExceeded",
-        "BandwidthLimitExceeded",
-        "LimitExceededException",
-        "TooManyRequestsException",
-        "PriorRequestNotComplete",
-        "SlowDown",
-        "RequestTimeout",
-        "RequestTimeoutException",
-        "ConcurrentModification",
-        "ConcurrentModificationException",
-        "OperationAborted",
-        "ServiceFailure",
-        "InternalFailure",
-        "InternalError",
-        "ServiceUnavailable",
-    }
-)
-# "It is there already": a reply was lost or a read was stale, so the next look decides.
-_EXISTS = frozenset({"EntityAlreadyExists", "BucketAlreadyOwnedByYou", "ResourceInUseException"})
-# "It is not there (yet)": a read came from a copy that lags behind the write.
-_ABSENT = frozenset(
-    {"NoSuchEntity", "NoSuchBucket", "ResourceNotFoundException", "404", "NotFound", "NoSuchTagSet"}
-)
-_DENIED = frozenset(
-    {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "Forbidden", "AuthFailure"}
-)
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-_INVALID_KEYS = frozenset(
-    {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
-)
-_CONNECTION = frozenset(
-    {
-        "ConnectionError",
-        "ConnectionClosedError",
-        "ConnectTimeoutError",
-        "EndpointConnectionError",
-        "HTTPClientError",
-        "IncompleteReadError",
-        "MaxRetryError",
-        "NewConnectionError",
-        "ProtocolError",
-        "ReadTimeoutError",
-        "ResponseStreamingError",
-    }
-)
-_DENIED_WORDING = re.compile(
-    r"not authorized to perform: (?P<action>\S+)(?: on resource: (?P<resource>.+?))?(?: because .*)?$",
-    re.DOTALL,
-)
-
-
 def aws_code(error: BaseException) -> str:
     """Return the error code of a botocore ClientError, or "" when `error` is none."""
     response = getattr(error, "response", None)
@@ -141,9 +89,15 @@ def aws_code(error: BaseException) -> str:
     return str(response.get("Error", {}).get("Code", ""))
 
 
+def aws_text(error: BaseException) -> str:
+    """Return what a botocore ClientError says in words, or "" when `error` is none."""
+    response = getattr(error, "response", None)
+    return str(response.get("Error", {}).get("Message", "") or "") if isinstance(response, dict) else ""
+
+
 def is_absent(error: BaseException) -> bool:
     """Tell whether AWS or Kubernetes says that the object does not exist."""
-    return aws_code(error) in _ABSENT or getattr(error, "status", None) == 404  # noqa: PLR2004 (HTTP)
+    return aws_code(error) in ABSENT or getattr(error, "status", None) == 404  # noqa: PLR2004 (HTTP)
 
 
 def translate(error: BaseException, doing: str = "") -> AckinstallError:
@@ -176,7 +130,7 @@ def translate(error: BaseException, doing: str = "") -> AckinstallError:
         )
     if name == "NoRegionError":
         return no_region()
-    if name in _CONNECTION or isinstance(error, (ConnectionError, TimeoutError)):
+    if name in CONNECTION or isinstance(error, (ConnectionError, TimeoutError)):
         return Retry(f"{about}no answer ({_sentence(error)})", "connection-lost", _CONNECTION_HINT)
     return AckinstallError(
         "unexpected",
@@ -201,45 +155,51 @@ def _from_aws(error: Any, about: str) -> AckinstallError:  # noqa: ANN401 (a bot
     code = aws_code(error)
     operation = str(getattr(error, "operation_name", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    text = str(error.response.get("Error", {}).get("Message", "")) or code
-    if code in _EXPIRED:
+    text = aws_text(error) or code
+    if operation == web_identity.OPERATION and (refusal := web_identity.explain(code, text)):
+        return AckinstallError(refusal.reference, about + refusal.message, refusal.hint)
+    if code in EXPIRED:
         return UsageError(
             "expired-credentials",
             "the AWS credentials have expired",
             "log in again, as with `aws sso login`, then run the command again",
         )
-    if code in _INVALID_KEYS:
+    if code in INVALID_KEYS:
         return UsageError(
             "invalid-credentials",
             f"AWS does not accept the credentials ({code})",
             "see whose they are with `aws configure list`; `aws sts get-caller-identity` tries them",
         )
-    if code in _DENIED:
-        return _denied(text, operation, about)
-    if code in _THROTTLED or status >= 500:  # noqa: PLR2004 (HTTP)
-        return Retry(f"{about}{operation} must be tried again ({code})", "throttled")
-    if code in _EXISTS:
+    if code in DENIED:
+        is_s3 = "HostId" in error.response.get("ResponseMetadata", {})  # which only S3's answers have
+        denial = denied.read(text, operation, is_s3=is_s3)
+        return AckinstallError("access-denied", about + denial.message, denial.hint)
+    if code in THROTTLED:
+        return Retry(f"{about}AWS throttles {operation} ({code})", "throttled", _throttled_hint(operation))
+    if code in LATER or status >= 500:  # noqa: PLR2004 (HTTP)
+        return Retry(f"{about}{operation} must be tried again ({code})", "aws-not-ready", _AWS_HINT)
+    if code in EXISTS:
         return Retry(f"{about}{operation} found it there already", "exists-already")
-    if code in _ABSENT:
+    if code in ABSENT:
         return Retry(f"{about}{operation} does not see it ({code})", "not-visible")
     return AckinstallError("aws-refused", f"{about}{operation} failed: {code}: {text}")
 
 
-def _denied(text: str, operation: str, about: str) -> AckinstallError:
-    match = _DENIED_WORDING.search(text)
-    action = match["action"] if match else operation
-    resource = (match["resource"] or "") if match else ""
-    where = f" on '{resource}'" if resource else ""
-    return AckinstallError(
-        "access-denied",
-        f"{about}this AWS identity may not call '{action}'{where}",
-        "allow the action; `ackinstall render --installer-policy` prints the whole policy that is needed",
+_AWS_HINT = "see https://health.aws.amazon.com/health/status, then run the same command again"
+
+
+def _throttled_hint(operation: str) -> str:
+    return (
+        "something else in the account calls without a pause: `aws cloudtrail lookup-events "
+        f"--lookup-attributes AttributeKey=EventName,AttributeValue={operation}` shows who; the same command "
+        "again goes on from here"
     )
 
 
 def _from_kubernetes(error: Any, about: str) -> AckinstallError:  # noqa: ANN401 (a kubernetes ApiException)
     status = int(error.status or 0)
-    text = _kubernetes_message(error)
+    text = _kubernetes_text(error)
+    told = " ".join(text.replace('"', "'").split())
     if status == 401:  # noqa: PLR2004 (HTTP)
         return AckinstallError(
             "kubernetes-login-refused",
@@ -247,20 +207,48 @@ def _from_kubernetes(error: Any, about: str) -> AckinstallError:  # noqa: ANN401
             "give it an access entry: `aws eks create-access-entry --cluster-name NAME --principal-arn ARN`",
         )
     if status == 403:  # noqa: PLR2004 (HTTP)
-        return AckinstallError(
-            "kubernetes-forbidden",
-            f"{about}{text}",
-            "use an identity that is administrator of the cluster (AmazonEKSClusterAdminPolicy)",
+        return kubernetes_forbids(text, about) or AckinstallError(
+            "admission-refused",
+            f"{about}the Kubernetes API says: {told}",
+            "a quota, a pod security level or an admission policy of the cluster decides this: change that, "
+            "or the values in the profile",
         )
     if status in (0, 404, 409, 410, 429) or status >= 500:  # noqa: PLR2004 (HTTP)
-        return Retry(f"{about}the Kubernetes API says: {text}", "kubernetes-not-ready")
-    return AckinstallError("kubernetes-refused", f"{about}the Kubernetes API says: {text}")
+        return Retry(f"{about}the Kubernetes API says: {told}", "kubernetes-not-ready")
+    return AckinstallError("kubernetes-refused", f"{about}the Kubernetes API says: {told}")
 
 
-def _kubernetes_message(error: Any) -> str:  # noqa: ANN401 (a kubernetes ApiException)
-    match = re.search(r'"message":\s*"((?:[^"\\]|\\.)*)"', str(getattr(error, "body", "") or ""))
-    return match[1].replace('\\"', "'") if match else f"{error.status} {error.reason}"
+def kubernetes_forbids(text: str, about: str = "") -> AckinstallError | None:
+    """Return what the API server's `text`, which helm passes on too, means when it is a refusal that names a
+    missing right, or a namespace that is going away; None when it is neither. `about` begins the message.
+    """
+    if found := forbidden.read(text):
+        return AckinstallError(
+            "kubernetes-forbidden",
+            about + found.message,
+            f"{found.hint}; or make it administrator of the cluster (AmazonEKSClusterAdminPolicy)",
+        )
+    if "because it is being terminated" in text:
+        told = " ".join(text.replace('"', "'").split())
+        return Retry(f"{about}the Kubernetes API says: {told}", "namespace-terminating", TERMINATING_HINT)
+    return None
+
+
+TERMINATING_HINT = (
+    "see what holds it with `kubectl get namespace NAME --output jsonpath={.status.conditions}`: a finalizer "
+    "goes when its controller runs (ACK's also by `ackinstall down --cluster NAME --workloads retain`), an "
+    "API that does not answer is named by `kubectl get apiservices`; then run the same command again"
+)
+"""What helps when a namespace stays in Terminating."""
+
+
+def _kubernetes_text(error: Any) -> str:  # noqa: ANN401 (a kubernetes ApiException)
+    """Return the message of the Status that the API server answers, else the HTTP reason."""
+    try:
+        return str(json.loads(getattr(error, "body", None) or "")["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"{error.status} {error.reason}"
 
 
 def _sentence(error: BaseException) -> str:
-    return " ".join(str(error).split())[:400]
+    return redact(" ".join(str(error).split()))[:400]

@@ -59,6 +59,10 @@ class GoneCluster:
         """See Kube."""
         return ""
 
+    def user(self) -> str:
+        """See Kube."""
+        return ""
+
 
 class GoneReleases:
     """See ackinstall.helm.Helm."""

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 import yaml
 
-from ackinstall.errors import AckinstallError, Retry, UsageError
+from ackinstall.errors import AckinstallError, Retry, UsageError, kubernetes_forbids
 from ackinstall.kube import Manifest
 
 T = TypeVar("T")
@@ -213,18 +213,21 @@ def explain(stderr: str) -> AckinstallError:
         return UsageError("helm-missing", "the program 'helm' is not on PATH", INSTALL_HELM)
     if "release: not found" in lower:
         return _ReleaseMissing("release-missing", line)
-    if re.search(r"another operation .* is in progress|has been modified|timed out waiting|conflict", lower):
+    if told := kubernetes_forbids(stderr, "helm: "):
+        return told
+    if re.search(r"another operation .* is in progress", lower):
+        return Retry(
+            f"helm says: {line}",
+            "release-pending",
+            "see who is at work with `helm list --all-namespaces --pending`; when nobody is, the same "
+            "command again makes the release anew",
+        )
+    if re.search(r"has been modified|timed out waiting|conflict", lower):
         return Retry(f"helm says: {line}", "helm-busy")
     if re.search(
         r"not found|could not locate a version|no matching version|manifest unknown|name unknown", lower
     ):
         return AckinstallError("chart-not-found", f"helm says: {line}")
-    if re.search(r"is forbidden: user|cannot \w+ resource", lower):
-        return AckinstallError(
-            "kubernetes-forbidden",
-            f"helm says: {line}",
-            "use an identity that is administrator of the cluster (AmazonEKSClusterAdminPolicy)",
-        )
     if re.search(r"403|401|denied: ", lower):
         return AckinstallError(
             "registry-refused",

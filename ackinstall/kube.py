@@ -76,6 +76,9 @@ class Kube(Protocol):
     def logs(self, namespace: str, pod: str, container: str, lines: int) -> str:
         """Return the last lines of a container's log, "" when there is none."""
 
+    def user(self) -> str:
+        """Return the name by which the cluster knows the caller (SelfSubjectReview), "" if it cannot tell."""
+
 
 def ref_of(manifest: Manifest) -> Ref:
     """Return which object a manifest describes."""
@@ -290,6 +293,15 @@ class ApiServer:
                 return ""
             raise
         return bytes(answer.data).decode(errors="replace")
+
+    def user(self) -> str:
+        """See Kube. Servers before 1.28 cannot tell."""
+        kind = self._kind("authentication.k8s.io/v1", "SelfSubjectReview")
+        if kind is None:
+            return ""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        answer = self._read(self._open().create(kind, review, **_PLAIN))
+        return str(answer["status"]["userInfo"].get("username", ""))
 
     def _open(self) -> "DynamicClient":
         with self._lock:

@@ -22,6 +22,15 @@ class Workloads(StrEnum):
     RETAIN = "retain"
 
 
+class Purpose(StrEnum):
+    """What `iam-policy` allows."""
+
+    UP = "up"
+    DOWN = "down"
+    CHECK = "check"
+    ALL = "all"
+
+
 class OutputsFormat(StrEnum):
     """How `outputs` writes."""
 

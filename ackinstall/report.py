@@ -167,8 +167,16 @@ class Report:
 
     def error(self, error: AckinstallError) -> None:
         """Show what went wrong and what to do."""
-        self.event("error", reference=error.reference, message=error.message, hint=error.hint)
+        self.event(
+            "error",
+            reference=error.reference,
+            message=error.message,
+            hint=error.hint,
+            details=error.details,
+        )
         self.note(f"error: {error.message} [{error.reference}]")
+        for line in error.details:
+            self.note(f"  | {line}")
         if error.hint:
             self.note(f"  hint: {error.hint}")
 

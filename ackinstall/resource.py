@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ackinstall.errors import AckinstallError
+
 if TYPE_CHECKING:
     from ackinstall.clients import Clients
 
@@ -173,6 +175,14 @@ class Resource(ABC):
 
         A removal that takes long is a generator of how far it is: it can be stopped at each step.
         """
+
+    def diagnosis(self, clients: "Clients") -> AckinstallError | None:  # noqa: ARG002 (most types say all at once)
+        """Return why the object does not become ready, looked into deeper than at every look: a reference of
+        its own, and what helps; None when there is no more to say.
+
+        Asked once, when patience has run out. Writes nothing.
+        """
+        return None
 
     def wait(self, clients: "Clients", seconds: float, stop: threading.Event) -> None:  # noqa: ARG002 (few types can be watched)
         """Wait until it makes sense to look again: for some `seconds`, or until `stop` is set."""

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from ackinstall.errors import AckinstallError
+from ackinstall.forbidden import Forbidden, remedy
 from ackinstall.kube import Kube
 from ackinstall.lock import REF as LEASE
 from ackinstall.resource import Change, Kind
@@ -84,12 +85,15 @@ def lacking(kube: Kube, rights: Sequence[Right]) -> list[Right]:
 
 
 def require(kube: Kube, rights: Sequence[Right], hint: str) -> None:
-    """Raise AckinstallError with `hint` when the caller lacks a right."""
+    """Raise AckinstallError, with the rules that are missing and `hint`, when the caller lacks a right."""
     missing = lacking(kube, rights)
     if missing:
+        user = kube.user()
         more = f" ({len(missing)} rights are missing)" if len(missing) > 1 else ""
         raise AckinstallError(
-            "kubernetes-forbidden", f"this identity may not {missing[0]} on the cluster{more}", hint
+            "kubernetes-forbidden",
+            f"{Forbidden(user, missing[0]).message}{more}",
+            f"{remedy(user, missing)}; or {hint}",
         )
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ackinstall import rights
+from ackinstall import iam_policy, rights
 from ackinstall.checks.check import AWS, DENIED, Check, Finding, Severity, failed, passed, unproven
 from ackinstall.checks.context import Context
-from ackinstall.documents import installer_policy
 from ackinstall.errors import aws_code, translate
 from ackinstall.facts import settled
+from ackinstall.forbidden import remedy
 
 CATEGORY = "permissions"
 
@@ -20,21 +20,32 @@ def _aws(context: Context) -> Finding:
     source = _source(context)
     if source.endswith(":root"):
         return passed("this is the account's root user")
-    statements = json.loads(installer_policy(context.opening.choice))["Statement"]
+    known = context.opening.known
+    place = iam_policy.Place(
+        partition=known.partition, account=known.account, region=known.region, cluster=context.cluster
+    )
+    statements = iam_policy.document(context.profile, place, "up")["Statement"]
+    whole = f"`ackinstall iam-policy --for up --cluster {context.cluster}` prints all that is needed"
     try:
         with ThreadPoolExecutor(8) as pool:
-            answers = pool.map(lambda one: _denied(context, source, one), statements)
-            denied = list(dict.fromkeys(action for actions in answers for action in actions))
+            answers = list(pool.map(lambda one: _denied(context, source, one), statements))
     except Exception as error:  # noqa: BLE001 (whatever it is, nothing is proven then)
         told = translate(error)
         is_expected = told.reference in DENIED or aws_code(error) in ("NoSuchEntity", "InvalidInput")
         return unproven(
             f"IAM does not let this identity ask what '{source}' may do" if is_expected else told.message,
-            "allow it `iam:SimulatePrincipalPolicy` on itself; what `up` needs is printed by "
-            "`ackinstall render --installer-policy`",
+            f"allow it `iam:SimulatePrincipalPolicy` on itself; {whole}",
         )
+    denied = list(dict.fromkeys(action for actions in answers for action in actions))
     if denied:
-        return failed(f"'{source}' may not call {_some(denied, 5)}", denied=denied)
+        lacking = [
+            {**one, "Action": actions} for one, actions in zip(statements, answers, strict=True) if actions
+        ]
+        return failed(
+            f"'{source}' may not call {_some(denied, 5)}",
+            f"allow it in its policies: {json.dumps(lacking)}; {whole}",
+            denied=denied,
+        )
     return passed(source)
 
 
@@ -65,9 +76,7 @@ def _denied(context: Context, source: str, statement: Mapping[str, Any]) -> list
     verdicts: dict[str, list[bool]] = {}
     for one in settled(ask, "iam"):
         verdicts.setdefault(one["EvalActionName"], []).append(one["EvalDecision"] == "allowed")
-    # An action of S3 is either one on buckets or one on objects, and is never allowed on the other sort.
-    enough = any if resources[0].split(":")[2:3] == ["s3"] else all
-    return [action for action, allowed in verdicts.items() if not enough(allowed)]
+    return [action for action, allowed in verdicts.items() if not all(allowed)]
 
 
 def _keys(condition: Mapping[str, Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
@@ -79,16 +88,9 @@ def _keys(condition: Mapping[str, Mapping[str, Any]]) -> Iterator[Mapping[str, A
 
 
 def _filled(resource: str, context: Context) -> str:
-    """Return a resource of the policy, which is for any account, as the ARN that it is on this target."""
-    if resource == "*":
-        return resource
-    names, known = context.names, context.opening.known
-    bucket = f"arn:{known.partition}:s3:::{names.bucket}"
-    own = (names.provider_arn, names.controller_role_arn, names.execution_role_arn, bucket, f"{bucket}/key")
-    exact = next((one for one in own if one and fnmatch.fnmatchcase(one, resource)), "")
-    _, _, service, region, account, rest = resource.split(":", 5)
-    region, account = region and known.region, account and known.account
-    return exact or f"arn:{known.partition}:{service}:{region}:{account}:{rest}"
+    """Return a resource of the policy; of the one that it does not know whole, the provider, the ARN."""
+    provider = context.names.provider_arn
+    return provider if resource != "*" and fnmatch.fnmatchcase(provider, resource) else resource
 
 
 def _listed(value: str | Sequence[str]) -> list[str]:
@@ -98,9 +100,11 @@ def _listed(value: str | Sequence[str]) -> list[str]:
 def _kubernetes(context: Context) -> Finding:
     namespace = context.profile.namespace
     needed = rights.to_look(namespace) + rights.to_carry_out(context.work, namespace)
-    missing = [str(one) for one in rights.lacking(context.kube, needed)]
-    if missing:
-        return failed(f"this identity may not {_some(missing, 3)}", context.opening.grant, missing=missing)
+    lacking = rights.lacking(context.kube, needed)
+    if lacking:
+        missing = [str(one) for one in lacking]
+        hint = f"{remedy(context.kube.user(), lacking)}; or {context.opening.grant}"
+        return failed(f"this identity may not {_some(missing, 3)}", hint, missing=missing)
     return passed(f"{len(needed)} rights")
 
 
@@ -115,7 +119,7 @@ CHECKS = (
         category=CATEGORY,
         description="IAM allows this identity what the profile needs",
         severity=Severity.FATAL,
-        hint="allow the actions; `ackinstall render --installer-policy` prints the whole policy",
+        hint="allow the actions; `ackinstall iam-policy --for up --cluster {cluster}` prints them",
         look=_aws,
         needs=("cluster-active", "aws-account"),
         about=AWS,

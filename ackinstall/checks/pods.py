@@ -9,7 +9,7 @@ from ackinstall.catalog import AUDIENCE
 from ackinstall.checks.check import Check, Finding, Severity, failed, passed
 from ackinstall.checks.context import Context
 from ackinstall.kube import Manifest
-from ackinstall.resources.helm_release import why_waiting
+from ackinstall.pods import trouble
 
 CATEGORY = "pods"
 ROLE, TOKEN_FILE = "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"
@@ -26,7 +26,7 @@ def _ready(context: Context) -> Finding:
             return failed(f"the release '{controller.release}' has no pod")
     for pod in pods:
         if not _is_ready(pod):
-            return failed(why_waiting(pod) or f"pod '{_name(pod)}' is not Ready")
+            return failed(str(trouble(pod) or f"pod '{_name(pod)}' is not Ready"))
     return passed(f"{len(pods)} pods")
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ackinstall.errors import Kept, Refused, aws_code, is_absent
+from ackinstall.denied import names_action
+from ackinstall.errors import Kept, Refused, aws_code, aws_text, is_absent
 from ackinstall.policies import Document, canonical, parse, text
 from ackinstall.resource import TAKEN_OVER, USERS, Change, Resource, Seen, State
 from ackinstall.resources.bucket_calls import BucketCalls
@@ -20,6 +21,9 @@ PRIVATE = {
     "RestrictPublicBuckets": True,
 }
 ENCRYPTED = ("AES256", "aws:kms", "aws:kms:dsse")
+_NOT_FOR_US = frozenset({"AccessDenied", "403", "AllAccessDisabled"})
+"""How S3 answers for another account's bucket, without a word of the action; within an account it has one.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html"""
 HOLDS_OBJECTS = "holds objects"
 WITHOUT_CONSTRAINT = "us-east-1"
 """The region whose buckets have no LocationConstraint:
@@ -68,7 +72,7 @@ class Bucket(Resource):
         except Exception as error:
             if is_absent(error):
                 return None
-            if aws_code(error) in ("AccessDenied", "403", "AllAccessDisabled"):
+            if aws_code(error) in _NOT_FOR_US and not names_action(aws_text(error)):
                 raise self._taken() from error
             raise
         state = {
@@ -161,8 +165,7 @@ class Bucket(Resource):
     def _taken(self) -> Refused:
         return Refused(
             "bucket-not-accessible",
-            f"the bucket '{self.name}' exists and cannot be read: "
-            "another account has the name, or reading is not allowed",
+            f"the bucket '{self.name}' exists and cannot be read: another account has the name",
             "give another name with `--set bucket.name=NAME`",
         )
 

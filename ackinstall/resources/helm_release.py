@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ackinstall import pods
+from ackinstall.errors import AckinstallError
 from ackinstall.helm import Release
 from ackinstall.kube import Manifest, Ref, project, ref_of
 from ackinstall.resource import Change, Resource, Seen, State, compare
@@ -76,9 +79,42 @@ class HelmRelease(Resource):
     def _unready(self, clients: "Clients", live: Mapping[Ref, Manifest | None]) -> str:
         for ref, deployment in live.items():
             if deployment is not None and ref.kind == "Deployment" and not _is_available(deployment):
-                pods = clients.kube.list("v1", "Pod", self.namespace, f"{INSTANCE}={self.name}")
-                return next((why for why in map(why_waiting, pods) if why), "its pods are not ready yet")
+                found = map(pods.trouble, self._pods(clients))
+                return next((str(one) for one in found if one), "its pods are not ready yet")
         return ""
+
+    def diagnosis(self, clients: "Clients") -> AckinstallError | None:
+        """See Resource. A revision that helm does not end; pods that do not come up, or are not even made."""
+        found = clients.helm.release(self.name, self.namespace)
+        if found is None:
+            return None
+        if found.status.startswith("pending-"):
+            return AckinstallError(
+                "release-pending",
+                f"helm left the release '{self.name}' '{found.status}' at {found.updated:%H:%M:%S %Z} and "
+                "may be at work still",
+                f"see who works on it with `helm history {self.name} --namespace {self.namespace}`; when "
+                "nobody does, the same command again makes it anew",
+            )
+        read_log = partial(clients.kube.logs, self.namespace)
+        return pods.diagnosis(self._pods(clients), self.namespace, read_log) or self._not_made(clients, found)
+
+    def _not_made(self, clients: "Clients", found: Release) -> AckinstallError | None:
+        """Say why a Deployment's controller cannot make pods: a quota, a policy, a missing account."""
+        for deployment in _read(clients, found).values():
+            conditions = (deployment or {}).get("status", {}).get("conditions") or ()
+            for one in conditions:
+                if (one["type"], one["status"]) == ("ReplicaFailure", "True"):
+                    return AckinstallError(
+                        "pods-not-created",
+                        f"no pod of '{self.name}' can be made: {one.get('message', one.get('reason', ''))}",
+                        "change the quota or policy that forbids it, or the release's values in the profile; "
+                        f"`kubectl get events --namespace {self.namespace}` shows more",
+                    )
+        return None
+
+    def _pods(self, clients: "Clients") -> list[Manifest]:
+        return clients.kube.list("v1", "Pod", self.namespace, f"{INSTANCE}={self.name}")
 
 
 def is_marked(release: Release) -> bool:
@@ -138,16 +174,3 @@ def _is_available(deployment: Manifest) -> bool:
     return bool(
         is_current and updated >= wanted and available >= wanted and status.get("replicas", 0) == updated
     )
-
-
-def why_waiting(pod: Manifest) -> str:
-    """Return why a pod does not run, as far as its status tells."""
-    for container in pod.get("status", {}).get("containerStatuses") or ():
-        waiting = container.get("state", {}).get("waiting")
-        if waiting and waiting.get("reason") not in ("ContainerCreating", "PodInitializing"):
-            message = waiting.get("message", "")
-            return f"pod '{pod['metadata']['name']}': {waiting.get('reason')} {message}".strip()
-    for condition in pod.get("status", {}).get("conditions") or ():
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return f"pod '{pod['metadata']['name']}' is not scheduled: {condition.get('message', '')}"
-    return ""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ackinstall.errors import TERMINATING_HINT, AckinstallError
 from ackinstall.kube import MANAGED, Manifest, Ref, is_ours
 from ackinstall.resource import Change, Resource, Seen, State
 
@@ -24,6 +25,16 @@ KINDS = (
     ("batch/v1", "CronJob"),
     ("batch/v1", "Job"),
 )
+_OBSTACLES = frozenset(
+    {
+        "NamespaceContentRemaining",
+        "NamespaceDeletionContentFailure",
+        "NamespaceDeletionDiscoveryFailure",
+        "NamespaceDeletionGroupVersionParsingFailure",
+        "NamespaceFinalizersRemaining",
+    }
+)
+"""The conditions in which the namespace's controller says what it waits for."""
 MADE_BY_KUBERNETES = frozenset({("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")})
 INSTANCE = "app.kubernetes.io/instance"
 
@@ -45,12 +56,16 @@ class Namespace(Resource):
         found = clients.kube.get(self.ref)
         if found is None:
             return None
-        ending = "deletionTimestamp" in found["metadata"]
-        return Seen(
-            state={"phase": "Active"},
-            ours=is_ours(found),
-            busy=f"is still Terminating{_obstacles(found)}" if ending else "",
-        )
+        return Seen(state={"phase": "Active"}, ours=is_ours(found), busy=_ending(found))
+
+    def diagnosis(self, clients: "Clients") -> AckinstallError | None:
+        """See Resource."""
+        found = clients.kube.get(self.ref)
+        ending = _ending(found) if found else ""
+        if not ending:
+            return None
+        hint = TERMINATING_HINT.replace("namespace NAME", f"namespace {self.name}")
+        return AckinstallError("namespace-terminating", f"the namespace '{self.name}' {ending}", hint)
 
     def loses(self, clients: "Clients") -> str:
         """See Resource."""
@@ -99,9 +114,10 @@ class Namespace(Resource):
         return Ref("v1", "Namespace", self.name)
 
 
-def _obstacles(found: Manifest) -> str:
-    """Return what the namespace's controller says it waits for."""
+def _ending(found: Manifest) -> str:
+    """Return what the namespace's controller waits for, as it says; "" for a namespace that stays."""
+    if "deletionTimestamp" not in found["metadata"]:
+        return ""
     conditions = found.get("status", {}).get("conditions", ())
-    named = ("NamespaceContentRemaining", "NamespaceFinalizersRemaining", "NamespaceDeletionContentFailure")
-    told = [one["message"] for one in conditions if one["type"] in named and one["status"] == "True"]
-    return f": {'; '.join(told)}" if told else ""
+    told = [one["message"] for one in conditions if one["type"] in _OBSTACLES and one["status"] == "True"]
+    return f"is still Terminating{': ' if told else ''}{'; '.join(told)}"

@@ -8,10 +8,11 @@ https://helm.sh/docs/topics/advanced/#adopting-existing-resources
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ackinstall.errors import aws_code
+from ackinstall.errors import AckinstallError, aws_code, aws_text, translate
 from ackinstall.kube import MANAGED, Manifest, Ref, is_ours
 from ackinstall.resource import Change, Resource, Seen, State
 from ackinstall.resources.helm_release import is_marked
+from ackinstall.web_identity import explain
 
 if TYPE_CHECKING:
     from ackinstall.clients import Clients
@@ -63,17 +64,27 @@ class ServiceAccount(Resource):
 
     def unproven(self, clients: "Clients") -> str:
         """Return why the role cannot be assumed with this service account's token; "" when it can."""
-        token = clients.kube.token(self.namespace, self.name, self.audience)
         try:
-            clients.aws.client("sts").assume_role_with_web_identity(
-                RoleArn=self.role_arn, RoleSessionName="ackinstall-proof", WebIdentityToken=token
-            )
+            self._assume(clients)
         except Exception as error:
-            code = aws_code(error)
-            if code in ("AccessDenied", "InvalidIdentityToken"):
-                return f"'{self.role_arn}' cannot be assumed yet ({code})"
+            if explain(aws_code(error), aws_text(error)):
+                return f"'{self.role_arn}' cannot be assumed yet ({aws_code(error)})"
             raise
         return ""
+
+    def diagnosis(self, clients: "Clients") -> AckinstallError | None:
+        """See Resource."""
+        try:
+            self._assume(clients)
+        except Exception as error:  # noqa: BLE001 (it is what is told)
+            return translate(error, f"'{self.role_arn}' cannot be assumed")
+        return None
+
+    def _assume(self, clients: "Clients") -> None:
+        token = clients.kube.token(self.namespace, self.name, self.audience)
+        clients.aws.client("sts").assume_role_with_web_identity(
+            RoleArn=self.role_arn, RoleSessionName="ackinstall-proof", WebIdentityToken=token
+        )
 
     def create(self, clients: "Clients") -> None:
         """See Resource."""

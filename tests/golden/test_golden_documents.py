@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from conftest import Golden
+from support.commands import Commands
 from support.world import World
 from typer.testing import CliRunner
 
@@ -40,9 +41,17 @@ def test_documents(world: World, golden: Golden, name: str, partition: str) -> N
     assert partition == "aws" or not any("arn:aws:" in text for text in files.values())
 
 
+@pytest.mark.parametrize("purpose", ["up", "down", "check", "all"])
 @pytest.mark.parametrize("name", ["default", "sagemaker-only"])
-def test_the_installer_s_own_policy(golden: Golden, name: str) -> None:
-    """The policy that the installer itself needs follows from the profile, and takes no AWS to print."""
-    result = CliRunner().invoke(app, ["render", "--installer-policy", "--profile", name])
+def test_the_least_policy(golden: Golden, name: str, purpose: str) -> None:
+    """The policy that the commands need follows from the profile, and takes no AWS to print."""
+    result = CliRunner().invoke(app, ["iam-policy", "--for", purpose, "--profile", name])
     assert result.exit_code == 0
-    golden(f"documents/{name}-installer-policy.json", result.stdout)
+    golden(f"documents/{name}-iam-policy-{purpose}.json", result.stdout)
+
+
+def test_the_least_policy_of_a_cluster(commands: Commands, golden: Golden) -> None:
+    """With a cluster it names the account, the region and the cluster, and asks AWS for the account alone."""
+    answer = commands.run("iam-policy", "--cluster", "demo")
+    assert (answer.code, commands.world.faults.named("")) == (0, ["sts:GetCallerIdentity"])
+    golden("documents/default-iam-policy-demo.json", answer.stdout)

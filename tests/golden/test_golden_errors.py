@@ -16,8 +16,39 @@ from ackinstall.report import Report
 ARN = "arn:aws:iam::123456789012:role/ack-controller-role-demo"
 
 
+POLICIES = (
+    ("an", "identity-based policy"),
+    ("a", "permissions boundary"),
+    ("a", "session policy"),
+    ("a", "service control policy"),
+    ("a", "resource control policy"),
+    ("a", "VPC endpoint policy"),
+    ("a", "resource-based policy"),
+    ("the", "role trust policy"),
+)
+
+
 class _Odd(Exception):
     """Something that nobody foresaw."""
+
+
+def denied(resource_and_why: str) -> Exception:
+    """Return the denial of iam:CreateRole in AWS's words."""
+    user = "arn:aws:iam::123456789012:user/ann"
+    text = f"User: {user} is not authorized to perform: iam:CreateRole on resource: {resource_and_why}"
+    return aws_error("AccessDenied", text, "CreateRole", 403)
+
+
+def of_s3(code: str, text: str, operation: str) -> Exception:
+    """Return an error of S3, which alone answers with a HostId."""
+    error = aws_error(code, text, operation, 403)
+    error.response["ResponseMetadata"]["HostId"] = "example"
+    return error
+
+
+def of_token(code: str, text: str) -> Exception:
+    """Return how STS refuses a web identity."""
+    return aws_error(code, text, "AssumeRoleWithWebIdentity")
 
 
 ERRORS: dict[str, Exception] = {
@@ -34,6 +65,52 @@ ERRORS: dict[str, Exception] = {
         403,
     ),
     "denied, without words": aws_error("403", "Forbidden", "HeadBucket", 403),
+    "denied, in S3, without words": of_s3("AccessDenied", "Access Denied", "ListObjectVersions"),
+    "denied, in S3": denied('"arn:aws:s3:::data/key" because no identity-based policy allows the action'),
+    "denied, a role that IAM names without an ARN": denied(
+        "role demo because no identity-based policy allows the iam:CreateRole action"
+    ),
+    "denied to a session": aws_error(
+        "AccessDenied",
+        "User: arn:aws:sts::123456789012:assumed-role/ci/run-7 is not authorized to perform: iam:CreateRole "
+        f"on resource: {ARN} because no identity-based policy allows the iam:CreateRole action",
+        "CreateRole",
+        403,
+    ),
+    "denied, explicitly": denied(f"{ARN} with an explicit deny"),
+    "denied, encoded": aws_error(
+        "UnauthorizedOperation",
+        "You are not authorized to perform this operation. Encoded authorization failure message: Ab-c_9",
+        "DescribeVpcs",
+        403,
+    ),
+    **{
+        f"not allowed by {article} {policy}": denied(
+            f"{ARN} because no {policy} allows the iam:CreateRole action"
+        )
+        for article, policy in POLICIES
+    },
+    **{
+        f"denied by {article} {policy}": denied(f"{ARN} with an explicit deny in {article} {policy}")
+        for article, policy in POLICIES
+    },
+    "denied by a policy with a name": denied(
+        f"{ARN} with an explicit deny in a service control policy: "
+        "arn:aws:organizations::210987654321:policy/o-example/service_control_policy/p-example"
+    ),
+    "no provider": of_token("InvalidIdentityToken", "No OpenIDConnect provider found in your account for x"),
+    "another audience": of_token("InvalidIdentityToken", "Incorrect token audience"),
+    "keys that cannot be read": of_token(
+        "InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider"
+    ),
+    "another issuer": of_token("InvalidIdentityToken", "Provided token could not be validated"),
+    "a role that does not trust": of_token(
+        "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"
+    ),
+    "a token that is old": of_token(
+        "ExpiredTokenException", "Token expired: current date/time must be before"
+    ),
+    "an issuer that STS does not reach": of_token("IDPCommunicationError", "try again"),
     "expired": aws_error(
         "ExpiredToken", "The security token included in the request is expired", "GetRole", 403
     ),
@@ -57,7 +134,33 @@ ERRORS: dict[str, Exception] = {
     "no answer of Kubernetes": MaxRetryError(None, "/version", ConnectionRefusedError(111, "refused")),  # type: ignore[arg-type]
     "a login that Kubernetes refuses": ApiError(401, "Unauthorized", "Unauthorized"),
     "forbidden by Kubernetes": ApiError(
-        403, "Forbidden", 'namespaces "a" is forbidden: User "ann" cannot get it'
+        403,
+        "Forbidden",
+        'pods is forbidden: User "ann" cannot list resource "pods" in API group "" in the namespace "a"',
+    ),
+    "forbidden by Kubernetes, on the cluster": ApiError(
+        403,
+        "Forbidden",
+        'customresourcedefinitions.apiextensions.k8s.io "x" is forbidden: User "ann" cannot patch resource '
+        '"customresourcedefinitions" in API group "apiextensions.k8s.io" at the cluster scope',
+    ),
+    "forbidden by Kubernetes, a path": ApiError(
+        403, "Forbidden", 'forbidden: User "ann" cannot get path "/version"'
+    ),
+    "forbidden by Kubernetes, to give rights away": ApiError(
+        403,
+        "Forbidden",
+        'clusterroles.rbac.authorization.k8s.io "x" is forbidden: user "ann" (groups=["a"]) is attempting to '
+        'grant RBAC permissions not currently held:\n{APIGroups:[""], Resources:["pods"], Verbs:["get"]}',
+    ),
+    "refused by a policy of the cluster": ApiError(
+        403, "Forbidden", 'pods "x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot'
+    ),
+    "a namespace that goes": ApiError(
+        403,
+        "Forbidden",
+        'configmaps "x" is forbidden: unable to create new content in namespace a because it is being '
+        "terminated",
     ),
     "conflict": ApiError(409, "Conflict", "the object has been modified"),
     "invalid": ApiError(422, "Invalid", "spec.replicas: Invalid value: -1"),
@@ -68,7 +171,11 @@ ERRORS: dict[str, Exception] = {
     "no chart": explain("Error: public.ecr.aws/aws-controllers-k8s/none-chart:1.0.0: not found"),
     "a registry that refuses": explain("Error: GET: response status code 403: denied: expired"),
     "helm without a cluster": explain("Error: Kubernetes cluster unreachable: Get https://x: EOF"),
-    "helm without rights": explain('Error: secrets is forbidden: User "ann" cannot list resource "secrets"'),
+    "helm without rights": explain(
+        'Error: query: failed to query with labels: secrets is forbidden: User "ann" cannot list resource '
+        '"secrets" in API group "" in the namespace "ack-system"'
+    ),
+    "helm on what others change": explain("Error: UPGRADE FAILED: the object has been modified"),
     "no registry": explain("Error: Get https://public.ecr.aws/v2/: dial tcp: lookup: no such host"),
     "helm failed": explain("Error: execution error at (x/templates/y.yaml:1:1): boom"),
     "helm said nothing": explain(""),

@@ -25,14 +25,14 @@ def _no_provider(iam: Any, names: Mapping[str, str]) -> None:  # noqa: ANN401 (b
 
 
 @pytest.mark.parametrize(
-    ("spoil", "code"),
+    ("spoil", "code", "reference"),
     [
-        pytest.param(_wrong_subject, "AccessDenied", id="wrong subject"),
-        pytest.param(_no_provider, "InvalidIdentityToken", id="missing provider"),
+        pytest.param(_wrong_subject, "AccessDenied", "role-not-assumable", id="wrong subject"),
+        pytest.param(_no_provider, "InvalidIdentityToken", "invalid-identity-token", id="missing provider"),
     ],
 )
 def test_role_cannot_be_assumed(
-    installed: Sandboxed, spoil: Callable[[Any, Mapping[str, str]], None], code: str
+    installed: Sandboxed, spoil: Callable[[Any, Mapping[str, str]], None], code: str, reference: str
 ) -> None:
     """Where IAM looks well (its reads lag behind) and STS says no, the service account's proof waits; when
     patience ends `up` fails and names it; when IAM's reads are true again, `up` mends it.
@@ -47,7 +47,21 @@ def test_role_cannot_be_assumed(
 
     assert "service-account/ack-sagemaker-controller failed" in failed.stderr
     assert f"'{names['IAM_ROLE_ARN_FOR_IRSA']}' cannot be assumed yet ({code})" in failed.stderr
+    assert f"'{names['IAM_ROLE_ARN_FOR_IRSA']}' cannot be assumed: " in failed.stderr
+    assert f"[{reference}]\n  hint: " in failed.stderr
     world.mend_aws()
+    world.up()
+    assert world.changes() == {}
+
+
+def test_controller_crashes(installed: Sandboxed) -> None:
+    """A controller that exits is named with what it says last; put right, `up` mends it."""
+    world = installed
+    wrong = ("--set", "controllers.sagemaker.values.reconcile.resources=[Nothing]")
+    failed = world.up(*wrong, "--timeout", "15", code=1)
+    assert "[crash-loop-back-off]\n  | " in failed.stderr
+    assert "resource kind 'Nothing' is not supported by this controller" in failed.stderr
+    assert "`kubectl logs ack-sagemaker-controller-" in failed.stderr
     world.up()
     assert world.changes() == {}
 

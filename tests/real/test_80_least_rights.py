@@ -1,8 +1,10 @@
-"""Who has the rights that `render --installer-policy` prints, and no others, can do everything."""
+"""Who has the rights that `iam-policy` prints, and no others, can do everything; who lacks one, in AWS or on
+the cluster, is told which and how to get it. tests/unit/test_least_rights.py takes each action away once.
+"""
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -10,13 +12,15 @@ import pytest
 from inventory import Inventory, inventory
 from sandboxed import Sandboxed
 
-USER = "least"
+USER, POLICY = "least", "installer"
 ADMINISTRATION = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 BOUNDARY = "arn:aws:iam::aws:policy/AdministratorAccess"
 OTHER = {"Key": "ackinstall:us-west-2/other", "Value": "user"}
 """The mark of another cluster that shares an object."""
 RETAINED, MODEL = "least-rights-retained", "least-rights-model"
 NOT_NEEDED_HERE = {
+    "eks:ListClusters",  # asked for when the named cluster is not there
+    "iam:SimulatePrincipalPolicy",  # asked for by `check`
     "application-autoscaling:DescribeScalingPolicies",  # asked of scaling policies that are retained
     "s3:PutEncryptionConfiguration",  # a bucket without encryption can be had neither here nor in AWS today
 }
@@ -25,11 +29,10 @@ NOT_NEEDED_HERE = {
 
 @pytest.fixture
 def least(bare: Sandboxed) -> Iterator[Sandboxed]:
-    """Give the sandbox as a user sees it who has the installer's policy and administers the cluster."""
+    """Give the sandbox as a user sees it who has the least policy and administers the cluster."""
     iam, eks = bare.aws("iam"), bare.aws("eks")
     user = iam.create_user(UserName=USER)["User"]["Arn"]
-    policy = bare.run("render", "--installer-policy").stdout
-    iam.put_user_policy(UserName=USER, PolicyName="installer", PolicyDocument=policy)
+    _allow(bare, _policy(bare))
     key = iam.create_access_key(UserName=USER)["AccessKey"]
     eks.create_access_entry(clusterName=bare.name, principalArn=user)
     eks.associate_access_policy(
@@ -41,25 +44,42 @@ def least(bare: Sandboxed) -> Iterator[Sandboxed]:
     yield bare.seen_by(USER, key)
     eks.delete_access_entry(clusterName=bare.name, principalArn=user)
     iam.delete_access_key(UserName=USER, AccessKeyId=key["AccessKeyId"])
-    iam.delete_user_policy(UserName=USER, PolicyName="installer")
+    iam.delete_user_policy(UserName=USER, PolicyName=POLICY)
     iam.delete_user(UserName=USER)
 
 
-def test_installer_policy(bare: Sandboxed, least: Sandboxed, empty: Inventory) -> None:
+def _policy(world: Sandboxed, *options: str) -> Mapping[str, Any]:
+    """Return the least policy for the sandbox's cluster alone."""
+    found: Mapping[str, Any] = json.loads(world.run("iam-policy", *options).stdout)
+    return found
+
+
+def _allow(world: Sandboxed, policy: Mapping[str, Any]) -> None:
+    """Let the user have the rights of this policy alone."""
+    document = json.dumps(policy)
+    world.aws("iam").put_user_policy(UserName=USER, PolicyName=POLICY, PolicyDocument=document)
+
+
+def test_least_policy(bare: Sandboxed, least: Sandboxed, empty: Inventory) -> None:
     """`up`, `status`, `plan` and `down` pass, of what is new, drifted, shared and full; what the policy
     allows is used, all of it.
     """
+    other = least.shell(sys.executable, "-m", "ackinstall", "status", "--cluster", "other")
+    assert (
+        "may not call 'eks:DescribeCluster' on 'arn:aws:eks:us-west-2:123456789012:cluster/other'"
+        in other.stderr
+    )
     bare.forget_calls()
-    unknown = least.shell(sys.executable, "-m", "ackinstall", "status", "--cluster", "nope")
-    assert f"there are '{bare.name}'" in unknown.stderr
-
     least.up()
     assert "all is well" in least.run("status").stdout
     assert least.changes() == {}
     names = json.loads(least.run("outputs", "--format", "json").stdout)
 
     _spoil(bare, names)
-    least.up("--set", f"controllerRole.permissionsBoundary={BOUNDARY}")
+    bounded = ("--set", f"controllerRole.permissionsBoundary={BOUNDARY}")
+    _allow(bare, _policy(bare, *bounded))
+    least.up(*bounded)
+    _allow(bare, _policy(bare))
     least.up()
     assert least.changes() == {}
 
@@ -79,6 +99,68 @@ def test_installer_policy(bare: Sandboxed, least: Sandboxed, empty: Inventory) -
     used = {need["action"] for call in least.calls() for need in call["needs"]}
     assert [call for call in least.calls() if call["status"] == 403] == []
     assert {right for right in _rights(bare) if not _is_used(right, used)} == NOT_NEEDED_HERE
+
+
+def _no_inline_policy(world: Sandboxed, names: Mapping[str, str]) -> None:
+    world.aws("iam").delete_role_policy(RoleName=names["OIDC_ROLE_NAME"], PolicyName="SagemakerStudioAccess")
+
+
+def _no_change(_world: Sandboxed, _names: Mapping[str, str]) -> None:
+    """Leave everything as it is."""
+
+
+DENIED: tuple[tuple[str, tuple[str, ...], Callable[[Sandboxed, Mapping[str, str]], None]], ...] = (
+    ("s3:GetBucketPolicy", ("plan",), _no_change),
+    ("iam:ListRoles", ("plan", "--down"), _no_change),
+    ("iam:PutRolePolicy", ("up", "--yes"), _no_inline_policy),
+    ("iam:DeleteRole", ("down", "--yes"), _no_change),
+)
+
+
+def test_one_right_is_missing(bare: Sandboxed, least: Sandboxed, empty: Inventory) -> None:
+    """The command that needs it names it, the resource, the user and the statement; with it, it goes on."""
+    bare.up()
+    names = json.loads(bare.run("outputs", "--format", "json").stdout)
+    whole = _policy(bare)
+    for action, command, spoil in DENIED:
+        spoil(bare, names)
+        _allow(bare, _without(whole, action))
+        denied = least.run(*command, code=1)
+        assert f"'arn:aws:iam::123456789012:user/{USER}' may not call '{action}' on '" in denied.stderr
+        assert (
+            f'allow it in the policies of the user \'{USER}\': {{"Effect": "Allow", "Action": "{action}"'
+            in (denied.stderr)
+        )
+        _allow(bare, whole)
+        least.run(*command)
+    assert inventory(bare) == empty
+
+
+def test_a_right_on_the_cluster_is_missing(bare: Sandboxed, least: Sandboxed) -> None:
+    """Who may only look at the cluster is named as it knows them, with the rules that they lack."""
+    eks, user = bare.aws("eks"), f"arn:aws:iam::123456789012:user/{USER}"
+    eks.disassociate_access_policy(clusterName=bare.name, principalArn=user, policyArn=ADMINISTRATION)
+    denied = least.up(code=1)
+    assert f"error: '{user}' may not get 'namespaces' on the cluster (3 rights are missing)" in denied.stderr
+    assert (
+        f"hint: bind '{user}' to a ClusterRole with the rules: [{{apiGroups: [\"\"], resources: "
+        in denied.stderr
+    )
+    assert 'and to a Role in \'ack-system\' with the rules: [{apiGroups: [""], resources: ["secrets"]' in (
+        denied.stderr
+    )
+
+
+def _without(policy: Mapping[str, Any], action: str) -> Mapping[str, Any]:
+    statements = [
+        {**one, "Action": [each for each in _listed(one["Action"]) if each != action]}
+        for one in policy["Statement"]
+    ]
+    return {**policy, "Statement": [one for one in statements if one["Action"]]}
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
 
 
 def _spoil(world: Sandboxed, names: dict[str, str]) -> None:
@@ -146,9 +228,8 @@ def _fill(world: Sandboxed, names: dict[str, str]) -> None:
 
 
 def _rights(world: Sandboxed) -> set[str]:
-    document = world.aws("iam").get_user_policy(UserName=USER, PolicyName="installer")["PolicyDocument"]
-    actions = (statement["Action"] for statement in document["Statement"])
-    return {one for action in actions for one in ([action] if isinstance(action, str) else action)}
+    document = world.aws("iam").get_user_policy(UserName=USER, PolicyName=POLICY)["PolicyDocument"]
+    return {action for statement in document["Statement"] for action in _listed(statement["Action"])}
 
 
 def _is_used(right: str, used: set[str]) -> bool:

@@ -128,7 +128,8 @@ class InProcessAws:
     def add_clusters(self) -> None:
         """Let EKS answer for the clusters CLUSTERS; it takes a while, and few tests ask EKS."""
         for cluster in CLUSTERS:
-            self._sandbox._eks.add_cluster(cluster, _control_plane(cluster))
+            if cluster not in self.account.eks(REGION).clusters:
+                self._sandbox._eks.add_cluster(cluster, _control_plane(cluster))
 
     def remove_cluster(self, name: str) -> None:
         """Let EKS know nothing of a cluster, as after its deletion."""
@@ -284,7 +285,7 @@ class _PromptServiceLinkedRoles(ServiceLinkedRoles):
 
     def delete_service_linked_role(self, call: AwsCall) -> Mapping[str, Any]:
         role = self._account.iam.get_role(call.parameters["RoleName"])
-        task_id = f"task{role.path}{role.name}"
+        task_id = f"task{role.path}{role.name}/1"
         self._tasks[task_id] = task = DeletionTask()
         self._finish(task, role, role.path.split("/")[2])
         return {"DeletionTaskId": task_id}

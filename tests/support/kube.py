@@ -87,6 +87,10 @@ class FakeKube:
         """See Kube."""
         return self._read(f"logs {pod}", lambda: self.cluster.logs.get(Ref("v1", "Pod", pod, namespace), ""))
 
+    def user(self) -> str:
+        """See Kube."""
+        return self._read("user", lambda: "arn:aws:iam::123456789012:user/administrator")
+
     def _read(self, what: str, carry_out: Callable[[], T]) -> T:
         return self._pass(what, carry_out, writes=False)
 

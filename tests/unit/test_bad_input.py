@@ -72,10 +72,15 @@ CREDENTIALS = [
         CALLER,
         1,
         (
-            "error: cluster 'demo': this AWS identity may not call 'eks:DescribeCluster' on "
-            "'arn:aws:eks:us-west-2:123456789012:cluster/demo' [access-denied]"
+            "error: cluster 'demo': 'arn:aws:iam::123456789012:user/ann' may not call 'eks:DescribeCluster' "
+            "on 'arn:aws:eks:us-west-2:123456789012:cluster/demo': no identity-based policy allows it "
+            "[access-denied]"
         ),
-        "render --installer-policy",
+        (
+            "allow it in the policies of the user 'ann': "
+            '{"Effect": "Allow", "Action": "eks:DescribeCluster", '
+            '"Resource": "arn:aws:eks:us-west-2:123456789012:cluster/demo"}; `ackinstall iam-policy`'
+        ),
     ),
 ]
 
@@ -168,11 +173,25 @@ def test_an_action_that_is_denied_later(commands: Commands) -> None:
     answer = commands.run(*UP)
     assert answer.code == 1
     assert (
-        "this AWS identity may not call 'iam:CreateRole' on "
+        "'ann' may not call 'iam:CreateRole' on "
         "'arn:aws:iam::123456789012:role/ack-controller-role-demo' [access-denied]"
     ) in answer.error
-    assert "render --installer-policy" in answer.hint
+    assert "`ackinstall iam-policy`" in answer.hint
     assert commands.world.cluster.get(Ref("v1", "Namespace", "ack-system")) is not None
+
+
+def test_another_account_has_the_bucket_s_name(commands: Commands) -> None:
+    """S3 then denies without a word of the action, which is no missing right: the name has to be another."""
+
+    def deny(_number: int, call: Call) -> None:
+        if call.name == "s3:GetBucketLocation":
+            raise aws_error("AccessDenied", "Access Denied", "GetBucketLocation", 403)
+
+    commands.world.faults.begin(deny)
+    answer = commands.run("plan", "--cluster", "demo")
+    assert answer.code == 3
+    assert answer.error.endswith("another account has the name [bucket-not-accessible]")
+    assert "--set bucket.name=NAME" in answer.hint
 
 
 PROFILES = [
@@ -268,9 +287,12 @@ HELM = [
     (
         "no right to read releases",
         "release",
-        'Error: secrets is forbidden: User "ann" cannot list resource "secrets"',
+        (
+            'Error: query: failed to query with labels: secrets is forbidden: User "ann" cannot list '
+            'resource "secrets" in API group "" in the namespace "ack-system"'
+        ),
         1,
-        'helm says: secrets is forbidden: User "ann" cannot list resource "secrets" [kubernetes-forbidden]',
+        "helm: 'ann' may not list 'secrets' in the namespace 'ack-system' [kubernetes-forbidden]",
     ),
 ]
 
@@ -350,12 +372,12 @@ READERS = [
     (
         "who may read",
         {"get", "list"},
-        "this identity may not create 'leases.coordination.k8s.io' in 'kube-system'",
+        "user/administrator' may not create 'leases.coordination.k8s.io' in the namespace 'kube-system'",
     ),
     (
         "who may nothing",
         set(),
-        "this identity may not get 'namespaces' on the cluster (3 rights are missing)",
+        "user/administrator' may not get 'namespaces' on the cluster (3 rights are missing)",
     ),
 ]
 
@@ -372,6 +394,7 @@ def test_a_kubernetes_user_who_may_not_write(commands: Commands, verbs: set[str]
         "aws eks associate-access-policy --region us-west-2 --cluster-name demo --principal-arn"
         in answer.hint
     )
+    assert 'verbs: ["' in answer.hint
 
 
 def test_who_may_only_read_can_look(commands: Commands) -> None:

@@ -224,7 +224,7 @@ BEFORE = [
         lambda broken: broken.deny("iam:CreateRole"),
         Outcome.FAILED,
         "may not call iam:CreateRole",
-        "render --installer-policy",
+        '"Action": ["iam:CreateRole"], "Resource": ["arn:aws:iam::123456789012:role/ack-controller-role-',
     ),
     Row(
         "not to be asked",

@@ -58,6 +58,7 @@ def test_help_names_every_command() -> None:
         "plan",
         "status",
         "render",
+        "iam-policy",
         "outputs",
         "profiles",
         "check",
@@ -78,7 +79,8 @@ USAGE = [
     ("an unknown action", ["profiles", "delete"], "error: there is no 'profiles delete' [unknown-action]"),
     ("an unknown profile", ["profiles", "show", "defualt"], "did you mean 'default'? [unknown-profile]"),
     ("a setting without a value", ["up", "--cluster", "demo", "--set", "namespace"], "[setting-malformed]"),
-    ("nothing to render", ["render"], "error: no cluster is named [no-cluster]"),
+    ("nothing to render", ["render"], "Missing option '--cluster'"),
+    ("a policy for nothing", ["iam-policy", "--for", "plan"], "'plan' is not one of"),
 ]
 
 
@@ -105,9 +107,9 @@ def test_profiles_as_json() -> None:
     assert [one["name"] for one in events if one["event"] == "profile"] == list(profile.shipped())
 
 
-def test_the_installers_policy_is_json() -> None:
-    """`render --installer-policy` prints a policy that can be piped, without asking AWS."""
-    done = run("render", "--installer-policy")
+def test_the_iam_policy_is_json() -> None:
+    """`iam-policy` prints a policy that can be piped, without asking AWS."""
+    done = run("iam-policy")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["Version"] == "2012-10-17"
 

@@ -158,7 +158,10 @@ def test_a_lock_that_cannot_be_taken_says_why(kube: Watched) -> None:
         raise Forbidden
 
     kube.create = forbid  # type: ignore[method-assign]
-    with pytest.raises(AckinstallError, match="the lock: leases is forbidden") as caught, held(kube):
+    with (
+        pytest.raises(AckinstallError, match="the lock: 'ann' may not create 'leases'") as caught,
+        held(kube),
+    ):
         raise AssertionError
     assert caught.value.reference == "kubernetes-forbidden"
 

@@ -71,9 +71,9 @@ def test_many_and_long_differences_are_cut() -> None:
 def test_an_error_is_an_event_too() -> None:
     """Where the output is JSON an error is an event on stdout, and told on stderr all the same."""
     report = Report("json", answer=io.StringIO(), progress=io.StringIO())
-    report.error(AckinstallError("a-reference", "it failed"))
+    report.error(AckinstallError("a-reference", "it failed", details=["a line of a log"]))
     assert isinstance(report.answer, io.StringIO)
     assert isinstance(report.progress, io.StringIO)
     event = {"event": "error", "reference": "a-reference", "message": "it failed", "hint": ""}
-    assert json.loads(report.answer.getvalue()) == event
-    assert report.progress.getvalue() == "error: it failed [a-reference]\n"
+    assert json.loads(report.answer.getvalue()) == {**event, "details": ["a line of a log"]}
+    assert report.progress.getvalue() == "error: it failed [a-reference]\n  | a line of a log\n"
