@@ -11,10 +11,16 @@ from ackinstall.names import fill
 from ackinstall.policies import Document, render
 from ackinstall.profile import Profile, Role
 
-LOOK = "look"
-"""What every command needs: `plan`, `status`, `render` and `outputs` no more than that."""
-PARTS = ("up", "down", "check")
-ALL = "all"
+INSTALL = "install"
+"""What `up` cannot do without: its checks are unproven where they are not allowed to ask."""
+# The parts of the template, by purpose; `plan`, `render` and `outputs` look, and no more.
+_PARTS = {
+    INSTALL: ("look", "up"),
+    "up": ("look", "up", "check"),
+    "down": ("look", "down"),
+    "check": ("look", "check"),
+    "all": ("look", "up", "down", "check"),
+}
 ANY = "*"
 
 
@@ -37,14 +43,14 @@ class Place:
 
 
 def document(profile: Profile, place: Place, purpose: str) -> Document:
-    """Return the policy for one of PARTS, or for ALL of them, with the names that `profile` gives in `place`.
+    """Return the policy for the command `purpose` (up, down, check), for "all" of them or for INSTALL, with
+    the names that `profile` gives in `place`.
 
     Raises UsageError for a name that cannot be filled in.
     """
-    parts = {LOOK, *(PARTS if purpose == ALL else (purpose,))}
 
     def actions(**by_part: Sequence[str]) -> list[str]:
-        return sorted({action for part, named in by_part.items() if part in parts for action in named})
+        return sorted({action for part in _PARTS[purpose] for action in by_part.get(part, ())})
 
     roles = [("controllerRole.name", profile.controller_role)]
     roles += [("executionRole.name", profile.execution_role)] if profile.execution_role else []

@@ -24,7 +24,7 @@ def _aws(context: Context) -> Finding:
     place = iam_policy.Place(
         partition=known.partition, account=known.account, region=known.region, cluster=context.cluster
     )
-    statements = iam_policy.document(context.profile, place, "up")["Statement"]
+    statements = iam_policy.document(context.profile, place, iam_policy.INSTALL)["Statement"]
     whole = f"`ackinstall iam-policy --for up --cluster {context.cluster}` prints all that is needed"
     try:
         with ThreadPoolExecutor(8) as pool:

@@ -20,7 +20,6 @@ OTHER = {"Key": "ackinstall:us-west-2/other", "Value": "user"}
 RETAINED, MODEL = "least-rights-retained", "least-rights-model"
 NOT_NEEDED_HERE = {
     "eks:ListClusters",  # asked for when the named cluster is not there
-    "iam:SimulatePrincipalPolicy",  # asked for by `check`
     "application-autoscaling:DescribeScalingPolicies",  # asked of scaling policies that are retained
     "s3:PutEncryptionConfiguration",  # a bucket without encryption can be had neither here nor in AWS today
 }
@@ -124,7 +123,7 @@ def test_one_right_is_missing(bare: Sandboxed, least: Sandboxed, empty: Inventor
     whole = _policy(bare)
     for action, command, spoil in DENIED:
         spoil(bare, names)
-        _allow(bare, _without(whole, action))
+        _allow(bare, _without(whole, action, "iam:SimulatePrincipalPolicy"))
         denied = least.run(*command, code=1)
         assert f"'arn:aws:iam::123456789012:user/{USER}' may not call '{action}' on '" in denied.stderr
         assert (
@@ -133,6 +132,21 @@ def test_one_right_is_missing(bare: Sandboxed, least: Sandboxed, empty: Inventor
         )
         _allow(bare, whole)
         least.run(*command)
+    assert inventory(bare) == empty
+
+
+def test_one_right_is_missing_and_iam_tells(bare: Sandboxed, least: Sandboxed, empty: Inventory) -> None:
+    """Who may ask IAM is told before anything is made."""
+    bare.forget_calls()
+    _allow(bare, _without(_policy(bare), "iam:CreateServiceLinkedRole"))
+    denied = least.up(code=1)
+    assert "may not call iam:CreateServiceLinkedRole [aws-permissions]" in denied.stderr
+    assert (
+        '"Action": ["iam:CreateServiceLinkedRole"], "Resource": "arn:aws:iam::123456789012:role/'
+        in denied.stderr
+    )
+    assert least.writes() == []
+    _allow(bare, _policy(bare))
     assert inventory(bare) == empty
 
 
@@ -151,9 +165,9 @@ def test_a_right_on_the_cluster_is_missing(bare: Sandboxed, least: Sandboxed) ->
     )
 
 
-def _without(policy: Mapping[str, Any], action: str) -> Mapping[str, Any]:
+def _without(policy: Mapping[str, Any], *actions: str) -> Mapping[str, Any]:
     statements = [
-        {**one, "Action": [each for each in _listed(one["Action"]) if each != action]}
+        {**one, "Action": [each for each in _listed(one["Action"]) if each not in actions]}
         for one in policy["Statement"]
     ]
     return {**policy, "Statement": [one for one in statements if one["Action"]]}

@@ -16,10 +16,10 @@ def actions_of(document: Mapping[str, Any]) -> set[str]:
     return {action for statement in document["Statement"] for action in _listed(statement["Action"])}
 
 
-def without(document: Mapping[str, Any], action: str) -> dict[str, Any]:
-    """Return a policy that does not allow one of its actions."""
+def without(document: Mapping[str, Any], *actions: str) -> dict[str, Any]:
+    """Return a policy that does not allow some of its actions."""
     left = [
-        {**one, "Action": [each for each in _listed(one["Action"]) if each != action]}
+        {**one, "Action": [each for each in _listed(one["Action"]) if each not in actions]}
         for one in document["Statement"]
     ]
     return {**document, "Statement": [one for one in left if one["Action"]]}

@@ -32,6 +32,8 @@ MANAGED = 6144
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 SPARED = "iam:GetAccountAuthorizationDetails"
 """Spares calls: without it `up` reads each role alone; `down`, which has to see all of them, names it."""
+ASKED = ("eks:ListCapabilities", "iam:SimulatePrincipalPolicy")
+"""Without these a check is unproven, says so and names them, and the command goes on."""
 
 
 def nothing(_world: World) -> AbstractContextManager[None]:
@@ -158,30 +160,38 @@ class Scene:
     installed: bool = True
     code: int = 0
 
+    purpose: str = "up"
+
     @property
     def policy(self) -> Mapping[str, Any]:
         """The least policy for it."""
-        purpose = "down" if {"down", "--down"} & {*self.command} else "up"
-        return iam_policy.document(profile.load("default", self.settings), PLACE, purpose)
+        return iam_policy.document(profile.load("default", self.settings), PLACE, self.purpose)
 
 
 # The first, and quickest, of those that need an action has to name it.
 SCENES = {
     "plan": Scene(("plan",)),
-    "plan --down": Scene(("plan", "--down"), before=trained),
+    "plan --down": Scene(("plan", "--down"), before=trained, purpose="down"),
     "up, drifted": Scene(("up", "--yes"), before=drifted),
     "up, with a boundary": Scene(("up", "--yes"), settings=(BOUNDARY,)),
-    "down, shared": Scene(("down", "--yes"), before=shared),
-    "down, filled": Scene(("down", "--yes", "--delete-data"), before=filled),
-    "down, retaining": Scene(("down", "--yes", "--workloads", "retain"), before=alive),
+    "down, shared": Scene(("down", "--yes"), before=shared, purpose="down"),
+    "down, filled": Scene(("down", "--yes", "--delete-data"), before=filled, purpose="down"),
+    "down, retaining": Scene(("down", "--yes", "--workloads", "retain"), before=alive, purpose="down"),
     "up": Scene(("up", "--yes"), installed=False),
     "up, vanished": Scene(("up", "--yes"), before=vanished, installed=False, code=2),
-    "down, vanished": Scene(("down", "--yes"), before=vanished),
-    "status": Scene(("status",)),
-    "render": Scene(("render",)),
-    "outputs": Scene(("outputs",)),
+    "down, vanished": Scene(("down", "--yes"), before=vanished, purpose="down"),
+    "check --pre": Scene(("check", "--pre"), purpose="up"),
+    "check": Scene(("check",), purpose="check"),
+    "status": Scene(("status",), purpose="check"),
+    "render": Scene(("render",), purpose="check"),
+    "outputs": Scene(("outputs",), purpose="check"),
 }
-ACTIONS = sorted({action for scene in SCENES.values() for action in actions_of(scene.policy)})
+ACTIONS = sorted(
+    {action for scene in SCENES.values() for action in actions_of(scene.policy)}
+    - {"iam:SimulatePrincipalPolicy"}
+)
+PURPOSES = ("all", "up", "down", "check")
+OF_UP = sorted(actions_of(SCENES["up"].policy))
 
 
 @dataclass(frozen=True)
@@ -256,8 +266,9 @@ def test_what_is_taken_away_is_named(stage: Stage, action: str) -> None:
         if not any(fnmatch.fnmatchcase(one, action) for one in stage.undisturbed(name).needs):
             continue
         with stage.on(scene):
-            answer = stage.run(scene, without(scene.policy, action))
-            if answer.code == 0 and action == SPARED:
+            unasked = ASKED if scene.purpose == "up" else ()
+            answer = stage.run(scene, without(scene.policy, action, *unasked))
+            if answer.code == 0 and action in (SPARED, *ASKED):
                 continue
             assert answer.code == 1, answer.stdout + answer.stderr
             assert is_named(answer, action), answer.stderr
@@ -265,6 +276,21 @@ def test_what_is_taken_away_is_named(stage: Stage, action: str) -> None:
             assert stage.world.inventory() == stage.undisturbed(name).left
             return
     pytest.fail(f"nothing that the installer does needs '{action}'")
+
+
+@pytest.mark.parametrize("action", OF_UP)
+def test_what_is_taken_away_is_named_before_the_first_write(stage: Stage, action: str) -> None:
+    """`check --pre` and `up` name the action before anything is made."""
+    for command in (("check", "--pre"), ("up", "--yes")):
+        scene = Scene(command, installed=False)
+        with stage.on(scene):
+            before = stage.world.inventory()
+            answer = stage.run(scene, without(scene.policy, action))
+            assert action in answer.stdout + answer.stderr
+            if action in ASKED:
+                assert answer.code == 0
+                continue
+            assert (answer.code, stage.world.inventory() == before) == (1, True)
 
 
 def test_a_deny_is_told_from_a_missing_allow(stage: Stage) -> None:
@@ -288,7 +314,7 @@ def is_named(answer: Answer, action: str) -> bool:
 
 
 @pytest.mark.parametrize("name", profile.shipped())
-@pytest.mark.parametrize("purpose", [*iam_policy.PARTS, iam_policy.ALL])
+@pytest.mark.parametrize("purpose", PURPOSES)
 def test_it_is_a_policy_that_iam_takes(name: str, purpose: str) -> None:
     """It fits into one managed policy, passes no role on, and has every statement once."""
     document = iam_policy.document(profile.load(name), PLACE, purpose)
@@ -302,11 +328,10 @@ def test_it_is_a_policy_that_iam_takes(name: str, purpose: str) -> None:
 def test_parts_are_of_the_whole() -> None:
     """What one command needs is among what all of them need; without scaling it is less."""
     chosen = profile.load("default")
-    whole = actions_of(iam_policy.document(chosen, PLACE, iam_policy.ALL))
-    parts = [actions_of(iam_policy.document(chosen, PLACE, part)) for part in iam_policy.PARTS]
+    whole, *parts = (actions_of(iam_policy.document(chosen, PLACE, purpose)) for purpose in PURPOSES)
     assert set.union(*parts) == whole
     assert all(part < whole for part in parts)
-    plain = actions_of(iam_policy.document(profile.load("sagemaker-only"), PLACE, iam_policy.ALL))
+    plain = actions_of(iam_policy.document(profile.load("sagemaker-only"), PLACE, "all"))
     assert {one for one in whole - plain if "ServiceLinked" in one or one.startswith("application-")}
 
 
