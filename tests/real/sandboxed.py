@@ -95,18 +95,18 @@ class Sandboxed:
 
     def run(self, *argv: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run `ackinstall` on the sandbox's cluster, and insist on its exit code."""
-        done = self.shell(*self._installer(*argv))
+        done = self.shell(*self.command(*argv))
         assert done.returncode == code, told(done)
         return done
 
     def try_up(self) -> subprocess.CompletedProcess[str]:
         """Run `ackinstall up`, however it ends."""
-        return self.shell(*self._installer("up", "--yes"))
+        return self.shell(*self.command("up", "--yes"))
 
     def spawn(self, *argv: str) -> subprocess.Popen[bytes]:
         """Start `ackinstall` on the sandbox's cluster, in a process group of its own, and do not wait."""
         return subprocess.Popen(
-            self._installer(*argv),
+            self.command(*argv),
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -124,7 +124,7 @@ class Sandboxed:
 
     def changes(self) -> dict[str, Mapping[str, Any]]:
         """Return what `plan` says has to be done, by resource; its exit code must say the same."""
-        done = self.shell(*self._installer("plan", "--exit-code", "--output", "json"))
+        done = self.shell(*self.command("plan", "--exit-code", "--output", "json"))
         events = [json.loads(line) for line in done.stdout.splitlines()]
         planned = next((event["changes"] for event in events if event["event"] == "plan"), None)
         assert planned is not None, told(done)
@@ -194,7 +194,8 @@ class Sandboxed:
             region_name=self.environment["AWS_REGION"],
         )
 
-    def _installer(self, command: str, *argv: str) -> list[str]:
+    def command(self, command: str, *argv: str) -> list[str]:
+        """Return the command line of `ackinstall` on the sandbox's cluster."""
         return [sys.executable, "-m", "ackinstall", command, "--cluster", self.name, *argv]
 
     def _admin(self, method: str, what: str, body: object = None) -> Any:  # noqa: ANN401 (JSON)
