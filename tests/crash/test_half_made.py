@@ -110,7 +110,7 @@ def test_a_release_that_a_helm_may_be_working_on_is_waited_for(world: World) -> 
     before = world.inventory()
     outcome = world.up(timeout=0.3)
     assert list(outcome.failures) == [f"helm-release/{RELEASE}"]
-    assert "may be at work still" in outcome.failures[f"helm-release/{RELEASE}"]
+    assert "'pending-upgrade'" in outcome.failures[f"helm-release/{RELEASE}"]
     assert world.inventory() == before
 
 
