@@ -11,6 +11,7 @@ from ackinstall.engine import Progress
 from ackinstall.errors import AckinstallError
 from ackinstall.execution import Execution, has_work
 from ackinstall.kube import MANAGED, Kube, Ref, ref_of
+from ackinstall.lock import REF as LEASE
 from ackinstall.report import Report
 from ackinstall.resource import NOT_OURS, Change, Kind, Resource
 from ackinstall.resources.bucket import HOLDS_OBJECTS
@@ -107,6 +108,9 @@ def prove(run: Execution, ended: Sequence[Progress]) -> None:
     Raises AckinstallError when something is left that was not kept on purpose.
     """
     target = run.target
+    if target.clients.kube.get(LEASE):  # of a run that was killed at its very end: only its death frees it
+        with target.lock(run.options.stop, run.report.wait):
+            pass
     known = {one.id for one in target.resources}
     others = remains.find(target.clients, target.facts, policies=target.profile.inline_names)
     changes = run.plan([*target.resources, *(one for one in others if one.id not in known)])
