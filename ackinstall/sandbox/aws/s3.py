@@ -57,6 +57,7 @@ class S3:
         result = call.moto()
         if is_new:
             s3 = self._account.s3
+            s3.delete_bucket_tagging(name)  # moto keeps those of a bucket of this name that was deleted
             s3.put_bucket_encryption(name, _ENCRYPTION)
             s3.buckets[name].public_access_block = PublicAccessBlock("true", "true", "true", "true")
             s3.put_bucket_ownership_controls(name, "BucketOwnerEnforced")

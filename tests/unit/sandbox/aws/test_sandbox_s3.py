@@ -42,6 +42,10 @@ def test_a_bucket_is_tagged_in_the_creating_call(aws: RunningAws, region: str, l
     tags = [{"Key": "a", "Value": "b"}]
     s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={**location, "Tags": tags})
     assert s3.get_bucket_tagging(Bucket="bucket")["TagSet"] == tags
+    s3.delete_bucket(Bucket="bucket")
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration=location)
+    with pytest.raises(ClientError, match="NoSuchTagSet"):
+        s3.get_bucket_tagging(Bucket="bucket")
 
 
 @pytest.mark.parametrize("name", ["Upper", "under_score", "a..b", "1.2.3.4", "-dash"])
