@@ -160,7 +160,8 @@ def run(changes: Iterable[Change], clients: "Clients", options: Options, tell: T
                 else:
                     running[pool.submit(_work, planned[key], clients, options, tell)] = key
             # Python handles a signal that comes just before a wait only after it, so no wait is endless.
-            for future in wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
+            done = wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done
+            for future in [one for one in running if one in done]:  # a set has no order of its own
                 key = running.pop(future)
                 ended[key] = future.result()
                 sorter.done(key)
