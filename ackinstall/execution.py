@@ -64,9 +64,19 @@ class Execution:
         Raises Interrupted after a signal, Locked, and the error of the last resource that failed, having
         told of the others.
         """
-        stop = self.options.stop
-        with stopped_by_signals(stop), self.target.lock(stop, self.report.wait), self.report.working():
-            ended = engine.run(changes, self.target.clients, self.options, self.report.step)
+        stop, waited = self.options.stop, threading.Event()
+
+        def waits(why: str) -> None:
+            waited.set()
+            self.report.wait(why)
+
+        with stopped_by_signals(stop), self.target.lock(stop, waits):
+            if waited.is_set():  # the run that was waited for has changed what the plan speaks of
+                changes = self.plan([one.resource for one in changes])
+                self.show(changes)
+                engine.check(changes)
+            with self.report.working():
+                ended = engine.run(changes, self.target.clients, self.options, self.report.step)
         if stop.is_set():
             raise Interrupted
         failures = [_error(one) for one in ended if one.status is Status.FAILED]

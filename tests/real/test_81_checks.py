@@ -1,6 +1,7 @@
 """What checks see on real parts: trust that is broken, a pod without identity, two runs at once."""
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,12 +9,11 @@ import pytest
 from inventory import Inventory, inventory
 from sandboxed import Sandboxed, until
 
-from ackinstall.kube import Ref
+from ackinstall.lock import Claim, held
 
 NAMESPACE, ACCOUNT = "ack-system", "ack-sagemaker-controller"
 ROLE_ARN = "eks.amazonaws.com/role-arn"
 Names = Mapping[str, str]
-LEASE = Ref("coordination.k8s.io/v1", "Lease", "ackinstall", "kube-system")
 SECONDS = 1.5
 """How long `check --pre` may look on a machine that does nothing else; elsewhere it is told, not held."""
 
@@ -105,30 +105,21 @@ def test_before_an_installation(
     assert inventory(bare) == empty
 
 
-def test_two_installations_at_once(bare: Sandboxed) -> None:
-    """Of two `up` at once one works, and the other waits for its end or exits 5; it says for whom."""
-    _while_one_works(bare, "up", lambda: bare.kube.get(LEASE) is not None)
-    assert bare.changes() == {}
-
-
-def test_an_installation_during_a_teardown(installed: Sandboxed) -> None:
-    """`up` while `down` works says so too; with `--lock-timeout` it waits, and then installs."""
-    account = Ref("v1", "ServiceAccount", ACCOUNT, NAMESPACE)
-    _while_one_works(installed, "down", lambda: installed.kube.get(account) is None)
-    installed.up("--lock-timeout", "60")
+@pytest.mark.parametrize("other", ["up", "down"])
+def test_two_at_once(installed: Sandboxed, other: str) -> None:
+    """Of two runs at once one works, and the other waits for it or exits 5; the next `up` mends the rest."""
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(installed.shell, *installed.command(one, "--yes")) for one in ("up", other)]
+        assert {run.result().returncode for run in runs} <= {0, 5}, [run.result() for run in runs]
+    installed.up()
     assert installed.changes() == {}
 
 
-def _while_one_works(world: Sandboxed, first: str, begun: Callable[[], bool]) -> None:
-    """Run `first`, and `up` as soon as it has `begun`."""
-    with ThreadPoolExecutor(1) as pool:
-        working = pool.submit(world.run, first, "--yes")
-        until(begun, every=0.02)
-        second = world.try_up()
-        working.result()
-    assert second.returncode in (0, 5), second
-    assert (
-        f"another run{'' if second.returncode == 0 else ' of ackinstall works on this cluster'}"
-        in second.stderr
-    )
-    assert f"'ackinstall {first}' by 'arn:aws:iam::" in second.stderr
+def test_lock_of_another(installed: Sandboxed) -> None:
+    """While somebody else holds the lock `down` exits 5, says who it is, and changes nothing."""
+    claim = Claim(caller="arn:aws:iam::123456789012:user/ann", command="up")
+    with held(installed.kube, claim, threading.Event()):
+        before = inventory(installed)
+        refused = installed.down(code=5)
+    assert "'ackinstall up' by 'arn:aws:iam::123456789012:user/ann' on" in refused.stderr
+    assert {key: one for key, one in before.items() if "Lease" not in key} == inventory(installed)

@@ -1,6 +1,8 @@
 """`status` waits until all is well, or says what is not; `unlock` takes a dead run's lock away."""
 
 import io
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +13,7 @@ from support.world import World
 
 from ackinstall import board, lock
 from ackinstall.checks.check import Check, Outcome, Result, Severity
-from ackinstall.kube import Kube
+from ackinstall.kube import Kube, Ref
 from ackinstall.live import redrawn
 
 CLUSTER = ("--cluster", "demo")
@@ -124,3 +126,27 @@ def test_a_run_is_told_who_holds_the_lock(commands: Commands) -> None:
         assert answer.code == 5, answer
         assert "'ackinstall up' by 'arn:aws:iam::123456789012:user/ann' on ann@elsewhere/12" in answer.error
         assert commands.run("plan", *CLUSTER, "--exit-code").code == 0
+
+
+def test_a_run_that_waited_looks_again(commands: Commands) -> None:
+    """What another run took away meanwhile is made again, though the plan had found it as wanted."""
+    commands.run("up", *CLUSTER, "--yes")
+    world, iam = commands.world, commands.world.aws.client("iam")
+    iam.delete_role_policy(RoleName=IAM_ROLE, PolicyName="SagemakerStudioAccess")
+    claim = lock.Claim(command="down", holder=lock.Holder("ann", "elsewhere", 12))
+    begun, stop = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with lock.held(world.opened().kube, claim, stop, seconds=0.6):
+            begun.set()
+            time.sleep(1.5)  # longer than the second run takes to plan
+            world.cluster.delete(Ref("v1", "ConfigMap", "ackinstall", "ack-system"))
+
+    working = threading.Thread(target=other)
+    working.start()
+    begun.wait(10)
+    answer = commands.run("up", *CLUSTER, "--yes", "--lock-timeout", "60")
+    working.join()
+    assert answer.code == 0, answer
+    assert "waits for another run: 'ackinstall down'" in answer.stderr
+    assert commands.run("plan", *CLUSTER, "--exit-code").code == 0
