@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from ackinstall import __version__
-from ackinstall.errors import AckinstallError, Interrupted, UsageError
+from ackinstall.errors import AckinstallError, Interrupted, UsageError, cannot_write
 from ackinstall.options import (
     Account,
     Adopt,
@@ -48,6 +48,7 @@ from ackinstall.options import (
 if TYPE_CHECKING:
     from ackinstall.engine import Options, Progress
     from ackinstall.execution import Execution
+    from ackinstall.opening import Opening
     from ackinstall.report import Report
     from ackinstall.resource import Change
     from ackinstall.target import Choice, Doors
@@ -154,6 +155,7 @@ def down(
 ) -> None:
     """Take back what `up` made, in the order that loses nothing; what is not ours stays."""
     from ackinstall import teardown  # noqa: PLC0415
+    from ackinstall.workloads import dangerous  # noqa: PLC0415
 
     with _reporting(ctx) as report:
         if repair_controller:
@@ -166,7 +168,7 @@ def down(
             run.allow(changes)
             ended: list[Progress] = []
             if _has_work(changes):
-                ends = workloads is Workloads.DELETE and teardown.ends_something(alive)
+                ends = workloads is Workloads.DELETE and dangerous(alive)
                 _confirm(f"remove all this from the cluster '{cluster}'?", ctx, typed=cluster if ends else "")
                 if workloads is Workloads.RETAIN:
                     teardown.tell_retained(alive, retained_to, report)
@@ -241,10 +243,8 @@ def check(
     from ackinstall import examination  # noqa: PLC0415
     from ackinstall.checks import lists  # noqa: PLC0415
     from ackinstall.checks.context import Context as Looking  # noqa: PLC0415
-    from ackinstall.opening import opening  # noqa: PLC0415
 
-    with _reporting(ctx) as report, opening(_choice(ctx), _doors(ctx)) as found:
-        report.aws_calls = lambda: found.aws_calls
+    with _reporting(ctx) as report, _opening(ctx, report) as found:
         checks = lists.before() if pre else lists.after()
         found.begin()
         results = examination.examine(checks, Looking(found), report, wait, junit)
@@ -271,10 +271,8 @@ def status(
     """Show how the installation stands; exit 1 when something is missing, differs or is not ready."""
     from ackinstall import board  # noqa: PLC0415
     from ackinstall.checks.context import Context as Looking  # noqa: PLC0415
-    from ackinstall.opening import opening  # noqa: PLC0415
 
-    with _reporting(ctx) as report, opening(_choice(ctx), _doors(ctx)) as found:
-        report.aws_calls = lambda: found.aws_calls
+    with _reporting(ctx) as report, _opening(ctx, report) as found:
         _ = found.known
         encoding = getattr(report.answer, "encoding", None)
 
@@ -308,10 +306,8 @@ def unlock(
     write.
     """
     from ackinstall import lock  # noqa: PLC0415
-    from ackinstall.opening import opening  # noqa: PLC0415
 
-    with _reporting(ctx) as report, opening(_choice(ctx), _doors(ctx)) as found:
-        report.aws_calls = lambda: found.aws_calls
+    with _reporting(ctx) as report, _opening(ctx, report) as found:
         _ = found.server_version
         kube = found.clients.kube
         lease = kube.get(lock.REF)
@@ -347,7 +343,7 @@ def render(
     with _reporting(ctx) as report:
         with _executing(ctx, report, present=True) as run:
             files = documents.files(run.target)
-        for name in documents.write(files, to) if to else []:
+        for name in documents.write(files, to, "another folder with `--to DIR`") if to else []:
             report.event("file", path=name)
             report.say(name)
         if not to:
@@ -391,13 +387,16 @@ def outputs(
         OutputsFormat, typer.Option("--format", help="Shell exports, or JSON.")
     ] = OutputsFormat.ENV,
     aws_profile: AwsProfile = None,
+    output: OutputAs = Output.TEXT,
+    events: EventsFile = None,
 ) -> None:
     """Print names and ARNs of the installation for other programs, under the tutorials' variable names."""
     from ackinstall import documents  # noqa: PLC0415
-    from ackinstall.opening import opening  # noqa: PLC0415
 
-    with _reporting(ctx) as report, opening(_choice(ctx), _doors(ctx)) as found:
-        report.say(documents.outputs_text(documents.outputs(found.profile, found.known), format_.value))
+    with _reporting(ctx) as report, _opening(ctx, report) as found:
+        named = documents.outputs(found.profile, found.known)
+        report.event("outputs", outputs=named)
+        report.say(documents.outputs_text(named, format_.value))
 
 
 @app.command()
@@ -431,8 +430,12 @@ def profiles(
 def schema(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="`events`, or `profile`.")],
+    output: OutputAs = Output.TEXT,
+    events: EventsFile = None,
 ) -> None:
     """Print a JSON Schema: of the stream that `--output json` prints, or of profiles."""
+    import json  # noqa: PLC0415
+
     from ackinstall import schemas  # noqa: PLC0415
 
     with _reporting(ctx) as report:
@@ -440,7 +443,9 @@ def schema(
             raise UsageError(
                 "unknown-schema", f"there is no schema '{name}'", f"name one of: {', '.join(schemas.NAMES)}"
             )
-        report.say(schemas.read(name).rstrip())
+        text = schemas.read(name)
+        report.event("schema", name=name, document=json.loads(text))
+        report.say(text.rstrip())
 
 
 def _choice(ctx: typer.Context) -> "Choice":
@@ -491,21 +496,31 @@ def _events_file(ctx: typer.Context) -> "Iterator[TextIO | None]":
     try:
         file = path.open("w", encoding="utf-8")
     except OSError as error:
-        typer.echo(f"error: '{path}' cannot be written: {error.strerror} [cannot-write]", err=True)
-        typer.echo("  hint: name another file with `--events FILE`", err=True)
-        raise typer.Exit(UsageError.exit_code) from None
+        from ackinstall.report import Report  # noqa: PLC0415
+
+        told = cannot_write(error, "another file with `--events FILE`")
+        Report(plain=ctx.params.get("no_color", False)).error(told)
+        raise typer.Exit(told.exit_code) from None
     with file:
         yield file
+
+
+@contextmanager
+def _opening(ctx: typer.Context, report: "Report") -> "Iterator[Opening]":
+    """Begin to open the target that the command line chooses; the report counts its calls of AWS."""
+    from ackinstall.opening import opening  # noqa: PLC0415
+
+    with opening(_choice(ctx), _doors(ctx)) as found:
+        report.aws_calls = lambda: found.aws_calls
+        yield found
 
 
 @contextmanager
 def _executing(ctx: typer.Context, report: "Report", *, present: bool) -> "Iterator[Execution]":
     """Open the target that the command line chooses, for an installation or for a teardown."""
     from ackinstall.execution import Execution  # noqa: PLC0415
-    from ackinstall.opening import opening  # noqa: PLC0415
 
-    with opening(_choice(ctx), _doors(ctx)) as found:
-        report.aws_calls = lambda: found.aws_calls
+    with _opening(ctx, report) as found:
         target = found.target() if present else found.target_to_remove()
         yield Execution(found, target, _options(ctx, present=present), report)
 

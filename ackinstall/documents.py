@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from ackinstall import catalog, policies
-from ackinstall.errors import UsageError
+from ackinstall.errors import cannot_write
 from ackinstall.kube import Manifest
 from ackinstall.resources.bucket import Bucket
 from ackinstall.resources.crds import Crds, marked
@@ -64,19 +64,18 @@ def installer_policy(choice: "Choice", doors: "Doors", purpose: str) -> policies
     return iam_policy.document(profile, place, purpose)
 
 
-def write(documents: Files, folder: Path) -> list[str]:
-    """Write the documents below `folder`; return the paths. Raises UsageError when that cannot be done."""
+def write(documents: Files, folder: Path, other: str) -> list[str]:
+    """Write the documents below `folder`; return the paths.
+
+    Raises UsageError when that cannot be done; `other` is what to name instead (see cannot_write).
+    """
     try:
         for name, text in documents.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(
-            "cannot-write",
-            f"'{error.filename}' cannot be written: {error.strerror}",
-            "name another folder with `--to DIR`",
-        ) from error
+        raise cannot_write(error, other) from error
     return [str(folder / name) for name in documents]
 
 

@@ -144,6 +144,14 @@ _CONNECTION_HINT = (
 )
 
 
+def cannot_write(error: OSError, other: str) -> UsageError:
+    """Return the error for a file that cannot be written; `other` is what to name in its place, with the
+    option: "another file with `--junit FILE`".
+    """
+    message = f"'{error.filename}' cannot be written: {error.strerror}"
+    return UsageError("cannot-write", message, f"name {other}")
+
+
 def no_region() -> UsageError:
     """Return the error for a missing region."""
     return UsageError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from ackinstall.checks import lists, results
 from ackinstall.checks.check import Check, Outcome, Result, counts, require, run
 from ackinstall.checks.context import Context
-from ackinstall.errors import AckinstallError, Interrupted, Locked, UsageError
+from ackinstall.errors import AckinstallError, Interrupted, Locked, cannot_write
 from ackinstall.report import Report
 from ackinstall.resource import Change
 
@@ -89,8 +89,4 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(
-            "cannot-write",
-            f"'{path}' cannot be written: {error.strerror}",
-            "name another file with `--junit FILE`",
-        ) from error
+        raise cannot_write(error, "another file with `--junit FILE`") from error

@@ -70,16 +70,12 @@ def _as_treated(workload: Workload, guard: CustomResources) -> Workload:
     return workload
 
 
-def ends_something(alive: Iterable[Workload]) -> bool:
-    """Tell whether a removal ends something that is at work, or loses data."""
-    return any(one.is_dangerous for one in alive)
-
-
 def tell_retained(alive: Sequence[Workload], retained_to: Path | None, report: Report) -> None:
     """Write what will stay in AWS before anything is let go."""
     manifests = [retained.adoption(one) for one in alive]
     if retained_to:
-        documents.write({retained_to.name: documents.manifests(manifests)}, retained_to.parent)
+        kept = {retained_to.name: documents.manifests(manifests)}
+        documents.write(kept, retained_to.parent, "another file with `--retained-to FILE`")
     for one, manifest in zip(alive, manifests, strict=True):
         report.event("retained", arn=one.arn, kind=one.ref.kind, manifest=manifest)
     if alive:

@@ -8,6 +8,7 @@ from ackinstall.checks.check import Check, Finding, Severity, failed, passed
 from ackinstall.checks.context import Context
 from ackinstall.profile import Controller
 from ackinstall.resource import SETTLED
+from ackinstall.words import some
 
 CATEGORY = "drift"
 ANY = ">=0"
@@ -16,10 +17,9 @@ ANY = ">=0"
 def _drift(context: Context) -> Finding:
     changes = [one for one in context.changes if one.kind not in SETTLED]
     if changes:
-        told = ", ".join(f"'{one.resource.id}'" for one in changes[:3])
-        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""  # noqa: PLR2004 (a line's worth)
+        told = some([f"'{one.resource.id}'" for one in changes], 3)
         return failed(
-            f"{told}{more} are not as the profile wants them", changes=[one.resource.id for one in changes]
+            f"{told} are not as the profile wants them", changes=[one.resource.id for one in changes]
         )
     return passed(f"{len(context.changes)} objects are as wanted")
 

@@ -12,6 +12,7 @@ from ackinstall.checks.context import Context
 from ackinstall.errors import aws_code, translate
 from ackinstall.facts import settled
 from ackinstall.forbidden import remedy
+from ackinstall.words import some
 
 CATEGORY = "permissions"
 
@@ -42,7 +43,7 @@ def _aws(context: Context) -> Finding:
             {**one, "Action": actions} for one, actions in zip(statements, answers, strict=True) if actions
         ]
         return failed(
-            f"'{source}' may not call {_some(denied, 5)}",
+            f"'{source}' may not call {some(denied, 5)}",
             f"allow it in its policies: {json.dumps(lacking)}; {whole}",
             denied=denied,
         )
@@ -104,13 +105,8 @@ def _kubernetes(context: Context) -> Finding:
     if lacking:
         missing = [str(one) for one in lacking]
         hint = f"{remedy(context.kube.user(), lacking)}; or {context.opening.grant}"
-        return failed(f"this identity may not {_some(missing, 3)}", hint, missing=missing)
+        return failed(f"this identity may not {some(missing, 3)}", hint, missing=missing)
     return passed(f"{len(needed)} rights")
-
-
-def _some(told: Sequence[str], count: int) -> str:
-    more = f" and {len(told) - count} more" if len(told) > count else ""
-    return f"{', '.join(told[:count])}{more}"
 
 
 CHECKS = (

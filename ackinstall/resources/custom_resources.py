@@ -17,6 +17,7 @@ from ackinstall.errors import AckinstallError, is_absent
 from ackinstall.kube import Manifest
 from ackinstall.resource import Change, Resource, Seen, State
 from ackinstall.resources.crds import API, served
+from ackinstall.words import some
 from ackinstall.workloads import ACK, POLICY, RETAIN, Workload, describe, next_to_go, totals
 
 if TYPE_CHECKING:
@@ -206,9 +207,9 @@ def summary(alive: Sequence[Workload]) -> str:
     places: dict[tuple[str, str], list[str]] = {}
     for one in alive:
         group = one.ref.api_version.split("/")[0].removesuffix(ACK)
-        places.setdefault((f"{one.ref.kind}.{group}", one.ref.namespace), []).append(one.ref.name)
+        places.setdefault((f"{one.ref.kind}.{group}", one.ref.namespace), []).append(f"'{one.ref.name}'")
     parts = [
-        f"{kind} in '{namespace}': {_some(names)}" for (kind, namespace), names in sorted(places.items())
+        f"{kind} in '{space}': {some(sorted(names), 5)}" for (kind, space), names in sorted(places.items())
     ]
     return f"{len(alive)} custom resources are alive: " + "; ".join(parts)
 
@@ -312,8 +313,3 @@ def _services(workloads: Iterable[Workload]) -> frozenset[str]:
 def _service(manifest: Manifest) -> str:
     """Return the service whose controller acts on an object; a shared kind's is the empty one."""
     return str(manifest["apiVersion"]).split("/")[0].removesuffix(ACK.removeprefix(".")).removesuffix(".")
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in sorted(names)[:5])
-    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 (a line's worth)

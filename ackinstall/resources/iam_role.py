@@ -9,6 +9,7 @@ from ackinstall.policies import Document, canonical, text
 from ackinstall.resource import TAKEN_OVER, USERS, Change, Resource, Seen, State
 from ackinstall.resources.marks import PREFIX, Tags, is_ours, marked, pairs, users, wanted
 from ackinstall.resources.role_book import FoundRole
+from ackinstall.words import some
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,8 +156,7 @@ class ExecutionRole(IamRole):
         with ThreadPoolExecutor(8) as pool:
             found = pool.map(lambda name: sagemaker.describe_model(ModelName=name), names)
             using = [one["ModelName"] for one in found if one.get("ExecutionRoleArn") == self.arn]
-        more = f" and {len(using) - 3} more" if len(using) > 3 else ""  # noqa: PLR2004 (a line's worth)
-        return f"SageMaker models use it: {', '.join(using[:3])}{more}" if using else ""
+        return f"SageMaker models use it: {some(using, 3)}" if using else ""
 
 
 class _principals_may_lag:  # noqa: N801 (reads as a statement)

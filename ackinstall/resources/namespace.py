@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ackinstall.errors import TERMINATING_HINT, AckinstallError
 from ackinstall.kube import MANAGED, Manifest, Ref, is_ours
 from ackinstall.resource import Change, Resource, Seen, State
+from ackinstall.words import some
 
 if TYPE_CHECKING:
     from ackinstall.clients import Clients
@@ -70,8 +71,7 @@ class Namespace(Resource):
     def loses(self, clients: "Clients") -> str:
         """See Resource."""
         others = sorted(self._others(clients))
-        more = f" and {len(others) - 5} more" if len(others) > 5 else ""  # noqa: PLR2004 (a line's worth)
-        return f"holds objects that are not ours: {', '.join(others[:5])}{more}" if others else ""
+        return f"holds objects that are not ours: {some(others, 5)}" if others else ""
 
     def create(self, clients: "Clients") -> None:
         """See Resource."""

@@ -5,12 +5,14 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from conftest import Golden
 from support.commands import Answer, Commands
 from support.workloads import make_scaled_endpoint
 from support.world import World
 
 from ackinstall.kube import Manifest, Ref
+from ackinstall.lock import CALLER, COMMAND, REF
 
 CLUSTER = ("--cluster", "demo")
 ROLE = "ack-controller-role-demo"
@@ -176,5 +178,48 @@ def test_checks(commands: Commands, golden: Golden) -> None:
     golden("check.txt", shown(commands.run(*check)))
     golden("check.jsonl", stream(commands.run(*check, *json_)))
     drift(commands.world)
-    golden("check-drifted.txt", shown(commands.run(*check)))
+    junit = commands.folder / "checks.xml"
+    golden("check-drifted.txt", shown(commands.run(*check, "--junit", str(junit))))
+    golden("check-drifted.xml", re.sub(r'time="[\d.]+"', 'time="0"', junit.read_text(encoding="utf-8")))
     golden("check-pre.jsonl", stream(commands.run(*check, "--pre", *json_)))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("iam-policy", ("iam-policy", *CLUSTER, "--for", "check")),
+        ("outputs", ("outputs", *CLUSTER)),
+        ("profile", ("profiles", "show", "sagemaker-only")),
+        ("profiles", ("profiles",)),
+        ("render", ("render", *CLUSTER, "--profile", "sagemaker-only")),
+        ("schema", ("schema", "events")),
+    ],
+)
+def test_what_is_only_printed(
+    commands: Commands, golden: Golden, name: str, arguments: tuple[str, ...]
+) -> None:
+    """Documents and names, for a person and as events."""
+    golden(f"{name}.txt", shown(commands.run(*arguments)))
+    golden(f"{name}.jsonl", stream(commands.run(*arguments, "--output", "json")))
+
+
+def test_the_lock_that_is_taken_away(commands: Commands, golden: Golden) -> None:
+    """Who held it is told; without one nothing is to be done."""
+    unlock = ("unlock", *CLUSTER, "--yes")
+    golden("unlock-free.txt", shown(commands.run(*unlock)))
+    for name, told, more in (
+        ("unlock.txt", shown, ()),
+        ("unlock.jsonl", stream, ("--output", "json")),
+    ):
+        hold(commands.world)
+        golden(name, told(commands.run(*unlock, *more)))
+
+
+def hold(world: World) -> None:
+    """Let a run on another machine hold the lock."""
+    spec = {"holderIdentity": "ann@elsewhere/4711", "acquireTime": "2026-01-01T00:00:00.000000Z"}
+    about = {CALLER: "arn:aws:iam::123456789012:user/ann", COMMAND: "up"}
+    metadata = {"name": REF.name, "namespace": REF.namespace, "annotations": about}
+    world.opened().kube.create(
+        {"apiVersion": REF.api_version, "kind": REF.kind, "metadata": metadata, "spec": spec}
+    )
