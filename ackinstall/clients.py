@@ -61,7 +61,10 @@ class Session:
     def __init__(self, profile: str | None = None, region: str | None = None) -> None:
         import boto3  # noqa: PLC0415 (costs 0.15 s)
 
-        self._session = boto3.Session(profile_name=profile, region_name=region)
+        # boto3 itself reads AWS_DEFAULT_REGION alone; the AWS CLI and the other SDKs put this one before it:
+        # https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
+        chosen = region or os.environ.get("AWS_REGION")
+        self._session = boto3.Session(profile_name=profile, region_name=chosen)
         if not self._session.region_name:
             raise no_region()
         self.region: str = self._session.region_name
@@ -69,9 +72,11 @@ class Session:
         self._session.events.register("before-send", self._count)
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
+        self._counting = threading.Lock()
 
     def _count(self, **_: object) -> None:
-        self.calls += 1
+        with self._counting:
+            self.calls += 1
 
     def client(self, service: str) -> Any:  # noqa: ANN401 (boto3's clients are made at run time)
         """See Aws."""

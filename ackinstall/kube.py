@@ -24,6 +24,8 @@ MANAGED = "ackinstall/managed"
 """The label that marks an object as made by this program."""
 
 PAGE = 500
+TIMEOUT = (3.0, 30.0)
+"""How long a call waits for a connection, and for an answer, in seconds."""
 
 
 class Ref(NamedTuple):
@@ -148,20 +150,23 @@ def open_context(kubeconfig: str | None, context: str | None, directory: Path) -
 class ApiServer:
     """A real cluster's API (see Kube). Safe to use from several threads."""
 
-    def __init__(self, configuration: Any, directory: Path) -> None:  # noqa: ANN401 (kubernetes')
-        from kubernetes.client import ApiClient  # noqa: PLC0415 (costs 0.2 s)
-
+    def __init__(
+        self,
+        configuration: Any,  # noqa: ANN401 (kubernetes')
+        directory: Path,
+        timeout: tuple[float, float] = TIMEOUT,
+    ) -> None:
         configuration.retries = 0
         configuration.connection_pool_maxsize = 32
         self.host: str = configuration.host
-        self._api = ApiClient(configuration)
+        self._api = _impatient(configuration, timeout)
         self._cache = str(directory / "discovery.json")
         self._opened: DynamicClient | None = None
         self._lock = threading.Lock()
 
     def version(self) -> str:
         """See Kube."""
-        return str(self._read(self._open().request("GET", "/version", serialize=False))["gitVersion"])
+        return str(self._open().version["kubernetes"]["gitVersion"])
 
     def get(self, ref: Ref) -> Manifest | None:
         """See Kube."""
@@ -348,4 +353,17 @@ class ApiServer:
 
 
 # Plain JSON instead of the package's own objects, which cost a second for a page of definitions.
-_PLAIN = {"serialize": False, "_request_timeout": (5, 30)}
+_PLAIN = {"serialize": False}
+
+
+def _impatient(configuration: Any, timeout: tuple[float, float]) -> Any:  # noqa: ANN401 (kubernetes')
+    """Return an ApiClient none of whose calls waits for ever: DynamicClient's own ones, for the version and
+    the kinds, have no limit, and a private cluster's address answers nothing at all.
+    """
+    from kubernetes.client import ApiClient  # noqa: PLC0415 (costs 0.2 s)
+
+    class Impatient(ApiClient):  # type: ignore[misc] # the package ships no types
+        def call_api(self, *request: object, _request_timeout: object = None, **options: object) -> Any:  # noqa: ANN401
+            return super().call_api(*request, _request_timeout=_request_timeout or timeout, **options)
+
+    return Impatient(configuration)

@@ -2,7 +2,8 @@
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ackinstall.errors import UsageError
@@ -21,6 +22,13 @@ def check(content: Mapping[str, Any], source: Source) -> None:
     found = jsonschema.Draft202012Validator(schema).iter_errors(content)
     for error in sorted(found, key=lambda one: [str(part) for part in one.absolute_path]):
         raise _mistake(error, source)
+    for path, value in _leaves(content):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(
+                "wrong-value",
+                f"{source.place(path)}: '{dotted(path)}' has to be a number that JSON has, not {value}",
+                "put the value in quotes, where a chart wants that word",
+            )
     for service, entry in content["controllers"].items():
         if service not in SERVICES and "chart" not in (entry or {}):
             raise UsageError(
@@ -29,6 +37,16 @@ def check(content: Mapping[str, Any], source: Source) -> None:
                 f"ACK has no controller for a service '{service}'{did_you_mean(service, SERVICES)}",
                 "a controller that is not in ACK's gallery needs its 'chart' in the profile",
             )
+
+
+def _leaves(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]:
+    """Yield each value that holds no others, with its keys."""
+    if isinstance(value, (Mapping, list)):
+        parts = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, one in parts:
+            yield from _leaves(one, (*path, key))
+    else:
+        yield path, value
 
 
 def unknown_key(where: str, key: str, known: Sequence[str], reference: str) -> UsageError:

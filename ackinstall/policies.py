@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from importlib.abc import Traversable
 from pathlib import Path
@@ -32,14 +33,11 @@ def render(template: str, beside: Path | None = None, **facts: object) -> Docume
     Raises UsageError when there is no such template, when it names a fact that does not exist, or when what
     comes out is not JSON.
     """
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 (JSON, where every value goes through tojson)
-    )
     text = source(template, beside)
     try:
-        unknown = sorted(meta.find_undeclared_variables(environment.parse(text)) - facts.keys())
-        rendered = "" if unknown else environment.from_string(text).render(**facts)
+        compiled, names = _compiled(text)
+        unknown = sorted(names - facts.keys())
+        rendered = "" if unknown else compiled.render(**facts)
     except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise UsageError(
             "policy-template-wrong", f"the policy template '{template}' cannot be rendered: {error}"
@@ -63,6 +61,18 @@ def render(template: str, beside: Path | None = None, **facts: object) -> Docume
             "policy-not-json", f"the policy template '{template}' does not render to a JSON object"
         )
     return document
+
+
+@cache
+def _compiled(text: str) -> tuple[jinja2.Template, frozenset[str]]:
+    """Return a template, and the names of the facts that it uses; one run renders each several times."""
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 (JSON, where every value goes through tojson)
+    )
+    parsed = environment.parse(text)
+    names = frozenset(meta.find_undeclared_variables(parsed))
+    return environment.from_string(parsed), names
 
 
 def source(template: str, beside: Path | None = None) -> str:

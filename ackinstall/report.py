@@ -11,14 +11,17 @@ import re
 import sys
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ackinstall.engine import Progress, Status
 from ackinstall.errors import AckinstallError
+from ackinstall.redaction import redact
 from ackinstall.resource import Change, Difference, Kind
 
 if TYPE_CHECKING:
@@ -89,7 +92,7 @@ class Report:
 
     def event(self, name: str, /, **content: object) -> None:
         """Put one event on the stream."""
-        line = json.dumps({"event": name, **content}, default=str)
+        line = json.dumps({"event": name, **content}, default=str, allow_nan=False)
         for stream in (self.answer if self.is_json else None, self.events):
             if stream:
                 self._write(stream, line)
@@ -97,6 +100,11 @@ class Report:
     def start(self, command: str, version: str) -> None:
         """Begin the stream; `version` is the program's."""
         self.event("start", schema=SCHEMA, command=command, version=version)
+
+    def sum_up_work(self) -> None:
+        """Sum up a run that failed, if it had begun."""
+        if self._done:
+            self.sum_up()
 
     def sum_up(self) -> None:
         """Print what was done in this run, how long it took, and how many calls of AWS."""
@@ -134,9 +142,12 @@ class Report:
             return
         from ackinstall.live import shown  # noqa: PLC0415 (rich costs 0.1 s)
 
-        with shown(self.progress) as self._live:
-            yield
-        self._live = None
+        with shown(self.progress) as live:
+            self._live = live
+            try:
+                yield
+            finally:
+                self._live = None
 
     def wait(self, why: str) -> None:
         """Print once why a run does not begin yet."""
@@ -180,6 +191,11 @@ class Report:
         if error.hint:
             self.note(f"  hint: {error.hint}")
 
+    def traceback(self, error: BaseException) -> None:
+        """Show where an error came from, for whoever looks for its cause; without credentials."""
+        for line in redact("".join(traceback.format_exception(error))).splitlines():
+            self.note(line)
+
     def _is_news(self, progress: Progress) -> bool:
         if progress.status is not Status.WAITING:
             return progress.status is not Status.STARTED
@@ -190,14 +206,21 @@ class Report:
         return True
 
     def _coloured(self, stream: TextIO, line: str) -> str:
-        if self.plain or "NO_COLOR" in os.environ or not stream.isatty():
+        is_dumb = not stream.isatty() or os.environ.get("TERM") == "dumb"
+        if self.plain or is_dumb or "NO_COLOR" in os.environ:
             return line
         return coloured(line)
 
     def _write(self, stream: TextIO, text: str) -> None:
         with self._lock:
-            stream.write(text + "\n")
-            stream.flush()
+            try:
+                stream.write(text + "\n")
+                stream.flush()
+            except BrokenPipeError:
+                # Nobody reads any more, as behind `| head`; what was begun goes on to its end all the same.
+                # https://docs.python.org/3/library/signal.html#note-on-sigpipe
+                with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+                    os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def is_animated(stream: TextIO) -> bool:

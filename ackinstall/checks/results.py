@@ -11,7 +11,7 @@ MARKS = {
     Outcome.PASSED: ("√", "ok"),
     Outcome.WARNING: ("‼", "!!"),
     Outcome.FAILED: ("\N{MULTIPLICATION SIGN}", "xx"),
-    Outcome.SKIPPED: ("-", "--"),
+    Outcome.SKIPPED: ("/", "--"),
     Outcome.UNPROVEN: ("?", "??"),
 }
 """A mark, and one for streams that cannot show it."""

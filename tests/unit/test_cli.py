@@ -1,6 +1,9 @@
 """The command line: what it answers without AWS, its exit codes, its two streams, and how fast it starts."""
 
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -179,9 +182,50 @@ def test_a_status_that_is_not_well_is_exit_1(commands: Commands) -> None:
 
 
 def test_a_traceback_only_for_those_who_ask(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error is a sentence; with `--debug` it is a traceback."""
+    """An error is a sentence; with `--debug` a traceback stands before it, and the stream has its end."""
     monkeypatch.setenv("ACKINSTALL_DEBUG", "")
-    assert commands.run("up", "--cluster", "none", "--yes").code == 2
-    with pytest.raises(Exception, match="there is no cluster 'none'"):
-        commands.run("--debug", "up", "--cluster", "none", "--yes")
+    up = ("up", "--cluster", "none", "--yes", "--output", "json")
+    plain, told = commands.run(*up), commands.run("--debug", *up)
+    assert plain.code == told.code == 2
+    assert "Traceback" not in plain.stderr
+    assert told.stderr.startswith("Traceback")
+    assert told.stderr.endswith(plain.stderr)
+    assert [json.loads(line)["event"] for line in told.stdout.splitlines()] == ["start", "error", "end"]
     monkeypatch.setenv("ACKINSTALL_DEBUG", "")
+
+
+def test_a_reader_that_leaves_stops_nothing() -> None:
+    """Whose stdout nobody reads any more, as behind `| head`, ends as it would have."""
+    command = f"{sys.executable} -m ackinstall profiles list --output json; echo $? >&2"
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"({command}) | true"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stderr == "0\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_stream(number: signal.Signals) -> None:
+    """A command that waits for AWS is stopped by a signal when the calls in flight have ended: the last event
+    says so, exit 130.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        told = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "AWS_REGION": "us-west-2",  # which boto3 alone does not read
+            "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "example",
+        }
+        command = [sys.executable, "-m", "ackinstall", "plan", "--cluster", "demo", "--output", "json"]
+        with subprocess.Popen(
+            command, env=os.environ | told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            connections = [silent.accept()[0] for _ in range(2)]
+            process.send_signal(number)
+            for connection in connections:
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+                connection.close()
+            out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert [json.loads(line)["event"] for line in out.splitlines()] == ["start", "error", "end"]
+    assert err.startswith("error: stopped before the end [interrupted]")

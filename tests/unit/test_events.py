@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from support.commands import Commands
+from support.commands import Commands, Instead, aws_error
 from support.world import World
 
 from ackinstall.schemas import read
@@ -71,11 +71,29 @@ def test_a_stream_ends_with_the_exit_code(commands: Commands) -> None:
         assert (answer.code, checked(answer.stdout)[-1]["exit"]) == (code, code)
 
 
+def test_a_run_that_fails_is_summed_up_too(commands: Commands) -> None:
+    """What was done and what was not is counted, in the text and in the last event."""
+    denied = aws_error("AccessDenied", "no", "CreateBucket", 403)
+
+    def deny(**_: object) -> None:
+        raise denied
+
+    real = commands.world.aws
+    s3 = Instead(real.client("s3"), create_bucket=deny)
+    commands.aws = Instead(real, client=lambda name: s3 if name == "s3" else real.client(name))  # type: ignore[assignment]
+    text = commands.run(*UP)
+    assert re.search(r"\n\d+ created, 1 failed in \d+\.\d s, with \d+ AWS calls\n$", text.stdout)
+    events = checked(commands.run(*UP, "--output", "json").stdout)
+    assert events[-1]["counts"] == {"failed": 1}
+
+
 def test_a_file_that_cannot_be_written_stops_before_anything(commands: Commands, tmp_path: Path) -> None:
     """A wrong `--events` is exit 2, and nothing was changed."""
     answer, changed = commands.changed_by(*UP, "--events", str(tmp_path / "none" / "events.jsonl"))
     assert (answer.code, changed) == (2, False)
     assert answer.error.endswith("cannot be written: No such file or directory [cannot-write]")
+    stream = checked(commands.run(*UP, "--output", "json", "--events", str(tmp_path)).stdout)
+    assert [one["event"] for one in stream] == ["start", "error", "end"]
 
 
 @pytest.mark.parametrize("name", ["events", "profile"])

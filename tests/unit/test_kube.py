@@ -1,0 +1,24 @@
+"""The API of a real cluster, where only a socket shows how it behaves."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from kubernetes.client import Configuration
+
+from ackinstall.errors import AckinstallError
+from ackinstall.kube import ApiServer
+from ackinstall.opening import reach
+
+
+def test_an_api_server_that_says_nothing(tmp_path: Path) -> None:
+    """An address that takes connections and never answers, as a private cluster's may, is not waited for
+    without an end.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        configuration = Configuration()
+        configuration.host = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        configuration.proxy = None
+        with pytest.raises(AckinstallError) as caught:
+            reach(ApiServer(configuration, tmp_path, (0.1, 0.1)), configuration.host, seconds=0.1)
+    assert caught.value.reference == "api-server-unreachable"
