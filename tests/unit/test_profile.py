@@ -8,7 +8,7 @@ import pytest
 import yaml
 from tables import cases
 
-from ackinstall import profile
+from ackinstall import mistakes, profile, source
 from ackinstall.errors import UsageError
 from ackinstall.gallery import SERVICES
 from ackinstall.names import RULES, name_for
@@ -190,6 +190,8 @@ def test_a_profile_that_there_is_not(name: str, reference: str, message: str) ->
 @pytest.mark.parametrize("name", list(profile.shipped()))
 def test_shipped_profiles_load(name: str) -> None:
     """The profiles that come with the program are right, and say in a line what they are for."""
+    content, written = source.read(profile.read(name), name)
+    mistakes.check(content, written)
     found = profile.load(name)
     assert found.name == name
     assert found.folder is None
