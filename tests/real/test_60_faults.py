@@ -66,6 +66,38 @@ def test_controller_crashes(installed: Sandboxed) -> None:
     assert world.changes() == {}
 
 
+@pytest.mark.parametrize(
+    ("wrong", "reference", "told"),
+    [
+        pytest.param(
+            "image.repository=registry.invalid/sagemaker-controller",
+            "image-pull-back-off",
+            "lookup registry.invalid: no such host",
+            id="image",
+        ),
+        pytest.param(
+            "resources={requests: {cpu: '64'}, limits: {cpu: '64'}}",
+            "pod-unschedulable",
+            "is not scheduled: 0/1 nodes are available: 1 Insufficient cpu.",
+            id="node",
+        ),
+    ],
+)
+def test_pod_does_not_start(installed: Sandboxed, wrong: str, reference: str, told: str) -> None:
+    """A pod whose image cannot be had, or that no node takes, is named with what helps, by `up` and on the
+    board; put right, `up` mends it.
+    """
+    world = installed
+    setting = ("--set", f"controllers.sagemaker.values.{wrong}")
+    failed = world.up(*setting, "--timeout", "15", code=1)
+    assert f"[{reference}]\n  hint: " in failed.stderr
+    assert told in failed.stderr
+    board = world.run("status", *setting, code=1).stdout
+    assert told in board
+    world.up()
+    assert world.changes() == {}
+
+
 def test_slow_and_throttled(bare: Sandboxed, empty: Inventory) -> None:
     """Calls that take long and are refused as too many delay `up` and `down`, and do not fail them."""
     throttle = {"iam": 6, "s3": 4, "eks": 2, "sts": 2}

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     identity_webhook.register(client, options.webhook_port, options.ca)
 
     stop = threading.Event()
-    node = machine.node_name(options.region)
+    node = machine.node_object(options.region)
     settings = Settings(
         client.configuration.host,
         options.ca.resolve(),

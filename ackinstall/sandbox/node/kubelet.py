@@ -5,7 +5,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import ConflictError, NotFoundError
@@ -50,9 +50,14 @@ class RunningPod:
             creating = pods.State(reason="ContainerCreating")
             self._write(pod, [creating for _ in self._containers], now)
         self._renew_tokens(pod, now)
-        pause = pods.State(self._since, ready=True)
-        self._write(pod, [item.observe(now) if item else pause for item in self._containers], now)
+        self._write(pod, list(self._states(pod, now)), now)
         return True
+
+    def _states(self, pod: Json, now: float) -> Iterator[pods.State]:
+        pause = pods.State(self._since, ready=True)
+        for spec, item in zip(pod["spec"]["containers"], self._containers, strict=True):
+            unpulled = pods.pulling(spec["image"], self._since, now)
+            yield unpulled or (item.observe(now) if item else pause)
 
     def _write(self, pod: Json, states: list[pods.State], now: float) -> None:
         status = pods.pod_status(
@@ -131,10 +136,11 @@ def _identity(pod: Json) -> dict[str, str]:
 class Kubelet:
     """The loop over all pods of the node."""
 
-    def __init__(self, client: DynamicClient, node: str, settings: Settings) -> None:
+    def __init__(self, client: DynamicClient, node: Json, settings: Settings) -> None:
         self._client = client
         self._resource = client.resources.get(api_version="v1", kind="Pod")
-        self._node = node
+        self._machine = node
+        self._node: str = node["metadata"]["name"]
         self._settings = settings
         self._running: dict[str, RunningPod] = {}
         self._hold: dict[str, float] = {}
@@ -175,8 +181,8 @@ class Kubelet:
 
     def _sync(self, uid: str, pod: Json, now: float) -> None:
         node = pod["spec"].get("nodeName")
-        if not node and pods.fits(pod):
-            self._bind(pod)
+        if not node and "deletionTimestamp" not in pod["metadata"]:
+            self._schedule(pod, now)
         ended = pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
         if node != self._node or (ended and "deletionTimestamp" not in pod["metadata"]):
             return
@@ -184,6 +190,19 @@ class Kubelet:
             self._running[uid] = RunningPod(pod, self._client, self._settings)
         if not self._running[uid].sync(pod, now):
             del self._running[uid]
+
+    def _schedule(self, pod: Json, now: float) -> None:
+        """Take a pod that has no node yet, or say in its status why it cannot be taken."""
+        there = (one for one in self._informer.objects().values() if one["spec"].get("nodeName"))
+        why = pods.misfits(pod, self._machine, there)
+        if not why:
+            self._bind(pod)
+        elif not pods.is_unscheduled(pod, why):
+            self._resource.status.patch(
+                body={"status": pods.unscheduled(why, now)},
+                content_type="application/merge-patch+json",
+                **_identity(pod),
+            )
 
     def _bind(self, pod: Json) -> None:
         binding = {

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from kubernetes.dynamic import DynamicClient
 
 from ackinstall.sandbox.kube import FAILURES, Json, apply, brief
+from ackinstall.sandbox.node.pods import CAPACITY
 
 ADDRESS = "127.0.0.1"
 NAMESPACE = "kube-node-lease"
@@ -40,7 +41,6 @@ def node_object(region: str) -> Json:
 
 def node_status(port: int, version: str, *, ready: bool) -> Json:
     """Return the Node's status; logs of its pods are served on the port."""
-    capacity = {"cpu": "2", "memory": "8Gi", "pods": "29", "ephemeral-storage": "80Gi"}
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     condition = {
         "type": "Ready",
@@ -51,8 +51,8 @@ def node_status(port: int, version: str, *, ready: bool) -> Json:
         "lastTransitionTime": now,
     }
     return {
-        "capacity": capacity,
-        "allocatable": capacity,
+        "capacity": CAPACITY,
+        "allocatable": CAPACITY,
         "conditions": [condition],
         "addresses": [{"type": "InternalIP", "address": ADDRESS}],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},

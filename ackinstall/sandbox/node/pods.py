@@ -1,15 +1,21 @@
 """What a pod's specification means for a process, and how a process's state reads as a pod's status. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
+from ackinstall.kube import amount
 from ackinstall.sandbox.kube import Json
 
 SERVICE_ACCOUNT_MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 REFERENCE = re.compile(r"\$\$|\$\(([^)]*)\)")
+CAPACITY = {"cpu": "2", "memory": "8Gi", "pods": "29", "ephemeral-storage": "80Gi"}
+"""What the node has, as an m5.large."""
+PULL_SECONDS = 1.0
+NOT_CREATED = frozenset({"ContainerCreating", "ErrImagePull", "ImagePullBackOff"})
 IMAGE = re.compile(r"(?:^|/)(?P<service>[a-z0-9-]+)-controller(?::[^/]*)?(?:@[^/]*)?$")
 
 
@@ -49,10 +55,67 @@ def service_of(image: str) -> str:
     return match["service"] if match else ""
 
 
-def fits(pod: Json) -> bool:
-    """Tell whether the node may take the pod: it is Linux, and takes whatever else is asked of a node."""
-    selector: Json = pod["spec"].get("nodeSelector", {})
-    return bool(selector.get("kubernetes.io/os", "linux") == "linux")
+def misfits(pod: Json, node: Json, others: Iterable[Json]) -> str:
+    """Return why the node cannot take the pod beside the others on it, as the scheduler words it; "" when it
+    can. Taints, affinities and ports are not looked at.
+    """
+    labels = node["metadata"]["labels"]
+    selector: Mapping[str, str] = pod["spec"].get("nodeSelector", {})
+    if any(labels.get(key) != value for key, value in selector.items()):
+        return "1 node(s) didn't match Pod's node affinity/selector"
+    taken = [_requests(one) for one in others]
+    for name, wanted in _requests(pod).items():
+        if sum((one.get(name, Decimal(0)) for one in taken), wanted) > amount(CAPACITY[name]):
+            return f"1 Insufficient {name}"
+    return ""
+
+
+def _requests(pod: Json) -> dict[str, Decimal]:
+    """Return how much of what the node has the pod asks for."""
+    found = {"pods": Decimal(1)}
+    for container in pod["spec"]["containers"]:
+        for name, wanted in container.get("resources", {}).get("requests", {}).items():
+            if name in CAPACITY:
+                found[name] = found.get(name, Decimal(0)) + amount(wanted)
+    return found
+
+
+def unscheduled(why: str, now: float) -> Json:
+    """Return the status of a pod that no node can take, because of `why`."""
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": f"0/1 nodes are available: {why}.",
+        "lastTransitionTime": timestamp(now),
+    }
+    return {"phase": "Pending", "conditions": [condition]}
+
+
+def is_unscheduled(pod: Json, why: str) -> bool:
+    """Tell whether the pod's status says already that no node can take it because of `why`."""
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(one["type"] == "PodScheduled" and why in one.get("message", "") for one in conditions)
+
+
+def unpullable(image: str) -> str:
+    """Return why an image cannot be pulled; "" where it counts as there. Names under `.invalid` never
+    resolve: https://www.rfc-editor.org/rfc/rfc2606#section-2
+    """
+    host = image.partition("/")[0].partition(":")[0]
+    if not host.endswith(".invalid"):
+        return ""
+    return f'failed to pull image "{image}": dial tcp: lookup {host}: no such host'
+
+
+def pulling(image: str, since: float, now: float) -> State | None:
+    """Return how a container is whose image cannot be pulled, first tried at `since`; None for others."""
+    why = unpullable(image)
+    if not why:
+        return None
+    if now - since < PULL_SECONDS:
+        return State(reason="ErrImagePull", message=why)
+    return State(reason="ImagePullBackOff", message=f'Back-off pulling image "{image}": {why}')
 
 
 def expand(text: str, env: Mapping[str, str]) -> str:
@@ -137,7 +200,7 @@ def container_status(container: Json, state: State) -> Json:
 def pod_status(pod: Json, states: Sequence[State], address: str, now: float) -> Json:
     """Return the status of a pod on this node whose containers, in the order of its spec, are so."""
     ready = all(state.ready for state in states)
-    created = not any(state.reason == "ContainerCreating" for state in states)
+    created = not any(state.reason in NOT_CREATED for state in states)
     before = {item["type"]: item for item in pod.get("status", {}).get("conditions", [])}
     truth = {
         "PodReadyToStartContainers": True,

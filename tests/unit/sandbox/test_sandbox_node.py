@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ackinstall.sandbox.node import controller, identity_webhook, pods, process
+from ackinstall.sandbox.node import controller, identity_webhook, machine, pods, process
 
 ROLE = {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/controller"}
 IMAGE = "public.ecr.aws/aws-controllers-k8s/sagemaker-controller:1.8.2"
@@ -185,6 +185,57 @@ class TestStatus:
         conditions = self.status(pods.State(started=self.NOW, ready=True), before)["conditions"]
         since = {item["type"]: item["lastTransitionTime"] for item in conditions}
         assert (since["PodScheduled"], since["Ready"]) == ("then", "2023-11-14T22:13:20Z")
+
+
+class TestScheduling:
+    """A pod waits for a node as the real scheduler lets it, with its words."""
+
+    NODE = machine.node_object("us-west-2")
+
+    @pytest.mark.parametrize(
+        ("requests", "others", "why"),
+        [
+            ({"cpu": "2", "memory": "8Gi"}, 0, ""),
+            ({"cpu": "2001m"}, 0, "1 Insufficient cpu"),
+            ({"memory": "9Gi"}, 0, "1 Insufficient memory"),
+            ({"cpu": "500m"}, 3, ""),
+            ({"cpu": "500m"}, 4, "1 Insufficient cpu"),
+            ({}, 29, "1 Insufficient pods"),
+            ({"nvidia.com/gpu": "1"}, 0, ""),
+        ],
+    )
+    def test_needs_room(self, requests: dict[str, str], others: int, why: str) -> None:
+        subject = pod(resources={"requests": requests})
+        assert pods.misfits(subject, self.NODE, [subject] * others) == why
+
+    def test_follows_the_selector(self) -> None:
+        subject = pod()
+        subject["spec"]["nodeSelector"] = {"kubernetes.io/os": "linux"}
+        assert pods.misfits(subject, self.NODE, []) == ""
+        subject["spec"]["nodeSelector"] = {"kubernetes.io/arch": "arm64"}
+        why = pods.misfits(subject, self.NODE, [])
+        assert why == "1 node(s) didn't match Pod's node affinity/selector"
+        status = pods.unscheduled(why, 0)
+        assert status["conditions"][0]["message"] == f"0/1 nodes are available: {why}."
+        assert not pods.is_unscheduled(subject, why)
+        assert pods.is_unscheduled(subject | {"status": status}, why)
+
+
+class TestPulling:
+    """An image whose registry cannot be is tried, then backed off from."""
+
+    def test_what_cannot_be_had(self) -> None:
+        image = "registry.invalid/sagemaker-controller:1"
+        first, then = (pods.pulling(image, 0, now) for now in (0.5, 1.5))
+        assert first
+        assert then
+        assert (first.reason, then.reason) == ("ErrImagePull", "ImagePullBackOff")
+        assert "lookup registry.invalid: no such host" in then.message
+        status = pods.pod_status(pod(image=image), [then], "127.0.0.1", 0)
+        assert status["phase"] == "Pending"
+
+    def test_all_else_is_there(self) -> None:
+        assert pods.pulling(IMAGE, 0, 5) is None
 
 
 class TestProcess:
