@@ -23,7 +23,8 @@ def examine(
     also write that file. Raises UsageError when it cannot be written.
     """
     started = time.monotonic()
-    found = run(checks, context, wait, lambda check, why: report.note(f"  . {check.id} waits: {why}"))
+    with report.looking() as show:
+        found = run(checks, context, wait, lambda check, why: report.look_waits(check.id, why), show)
     seconds = time.monotonic() - started
     for one in found:
         report.event("check", **results.data(one))
@@ -66,7 +67,8 @@ def explained(context: Context, report: Report) -> Iterator[None]:
 
 
 def _tell(checks: Sequence[Check], context: Context, report: Report) -> None:
-    found = run(checks, context, tell=lambda check, why: report.note(f"  . {check.id} waits: {why}"))
+    with report.looking() as show:
+        found = run(checks, context, None, lambda check, why: report.look_waits(check.id, why), show)
     _note([one for one in found if one.outcome in BAD and not one.is_fatal], report)
     _annotate(found, report)
     require(found)

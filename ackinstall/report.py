@@ -14,7 +14,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -49,6 +49,8 @@ COLOURS = {"+": 32, "~": 33, "!": 35, "-": 31, "x": 31, ".": 36, "=": 2, "√": 
 """The colours of marks, as codes of ANSI."""
 SHOWN_DIFFERENCES = 12
 WIDTH = 100
+LONG = 1.0
+"""Seconds after which a terminal shows what is being looked at."""
 _MARKED = re.compile("^(?P<before> *)(?P<mark>[-+~!x.=√‼\N{MULTIPLICATION SIGN}?](?= )|error:)")
 
 
@@ -89,6 +91,31 @@ class Report:
 
         with redrawn(self.progress) as draw:
             yield lambda lines, _: draw([self._coloured(self.progress, line) for line in lines])
+
+    @contextmanager
+    def looking(self) -> Iterator[Callable[[Mapping[str, tuple[float, str]]], None]]:
+        """Give what shows, on a terminal and only once it takes long, what is being looked at, for how long
+        (s), and what it waits for.
+        """
+        with ExitStack() as drawing:
+            draw: Callable[[Sequence[str]], None] | None = None
+
+            def show(at_work: Mapping[str, tuple[float, str]]) -> None:
+                nonlocal draw
+                late = [(what, *stand) for what, stand in at_work.items() if stand[0] > LONG]
+                if late and not draw and is_animated(self.progress):
+                    from ackinstall.live import redrawn  # noqa: PLC0415 (rich costs 0.1 s)
+
+                    draw = drawing.enter_context(redrawn(self.progress))
+                if draw:
+                    draw([f"  . {what} ({seconds:.0f} s) {why}".rstrip() for what, seconds, why in late])
+
+            yield show
+
+    def look_waits(self, what: str, why: str) -> None:
+        """Print what a look waits for, where no terminal shows it."""
+        if not is_animated(self.progress):
+            self.note(f"  . {what} waits: {why}")
 
     def event(self, name: str, /, **content: object) -> None:
         """Put one event on the stream."""

@@ -138,11 +138,14 @@ def run(
     context: "Context",
     wait_for: float | None = None,
     tell: Callable[[Check, str], None] = lambda *_: None,
+    show: Callable[[Mapping[str, tuple[float, str]]], None] = lambda _: None,
 ) -> list[Result]:
     """Look at all checks; return how each ended, in the order given.
 
     `wait_for` (s) stands for the patience of every check that has one; None leaves it to each. `tell` is
-    called, from several threads, with what is waited for. A need that is not among `checks` is taken as met.
+    called, from several threads, with what is waited for; `show` several times a second with what is being
+    looked at, by its description: for how long (s), and what it waits for. A need that is not among `checks`
+    is taken as met.
     """
     by_id = {one.id: one for one in checks}
     graph = {one.id: [need for need in one.needs if need in by_id] for one in checks}
@@ -150,20 +153,31 @@ def run(
     sorter.prepare()
     ended: dict[str, Result] = {}
     running: dict[Future[Result], str] = {}
+    began: dict[str, float] = {}
+    waits: dict[str, str] = {}
+
+    def heard(check: Check, why: str) -> None:
+        waits[check.id] = why
+        tell(check, why)
+
     with ThreadPoolExecutor(WORKERS) as pool:
         while sorter.is_active():
             for key in sorter.get_ready():
+                began[key] = time.monotonic()
                 unmet = next((need for need in graph[key] if not ended[need].is_met), None)
                 if unmet:
                     ended[key] = Result(by_id[key], Outcome.SKIPPED, f"'{unmet}' has to hold first")
                     sorter.done(key)
                 else:
-                    running[pool.submit(_patiently, by_id[key], context, wait_for, tell)] = key
+                    running[pool.submit(_patiently, by_id[key], context, wait_for, heard)] = key
             # Python handles a signal that comes just before a wait only after it, so no wait is endless.
             for future in wait(running, timeout=0.2, return_when=FIRST_COMPLETED).done:
                 key = running.pop(future)
                 ended[key] = future.result()
                 sorter.done(key)
+            now = time.monotonic()
+            at_work = {key: (now - began[key], waits.get(key, "")) for key in running.values()}
+            show({by_id[key].description: stand for key, stand in at_work.items()})
     return [ended[one.id] for one in checks]
 
 

@@ -98,6 +98,25 @@ def test_looks_go_side_by_side() -> None:
     assert set(outcomes(run([check("a", meet), check("b", meet)], CONTEXT)).values()) == {Outcome.PASSED}
 
 
+def test_what_is_looked_at_is_shown() -> None:
+    """While a look takes its time, those who watch see it, and what it waits for; then nothing more."""
+    shown = threading.Event()
+    seen: list[Mapping[str, tuple[float, str]]] = []
+
+    def look() -> Finding:
+        return passed() if shown.wait(0.01) else failed("not yet")
+
+    def show(at_work: Mapping[str, tuple[float, str]]) -> None:
+        seen.append(at_work)
+        if at_work.get("a holds", (0, ""))[1]:
+            shown.set()
+
+    run([check("a", look, patience=60), check("b", passed)], CONTEXT, show=show)
+    seconds, why = next(one["a holds"] for one in seen if one.get("a holds", (0, ""))[1])
+    assert (seconds > 0, why) == (True, "not yet")
+    assert seen[-1] == {}
+
+
 def test_patience() -> None:
     """What may come true by itself is looked at again until its patience, or `wait_for`, is over."""
     looks: list[str] = []

@@ -68,6 +68,30 @@ def test_nothing_moves_in_ci(monkeypatch: pytest.MonkeyPatch, name: str, value: 
     )
 
 
+def looked(report: Report) -> None:
+    """Look at two things, one of which takes long and waits."""
+    with report.looking() as show:
+        report.look_waits("two", "no answer yet")
+        show({"one holds": (0.1, ""), "two holds": (0.2, "")})
+        show({"two holds": (3.2, "no answer yet")})
+
+
+def test_a_terminal_shows_what_is_looked_at_for_long() -> None:
+    """A look that takes long has a line with its time and reason, a short one has none."""
+    terminal = Terminal()
+    looked(Report(progress=terminal))
+    lines = seen(terminal.getvalue())
+    assert "  . two holds (3 s) no answer yet" in lines
+    assert not any("one holds" in line or "(0 s)" in line for line in lines)
+
+
+def test_a_pipe_is_told_what_a_look_waits_for() -> None:
+    """Elsewhere a reason is a line of its own."""
+    pipe = io.StringIO()
+    looked(Report(progress=pipe))
+    assert pipe.getvalue() == "  . two waits: no answer yet\n"
+
+
 def test_a_pipe_gets_plain_text() -> None:
     """Neither colours nor movements go into a file."""
     pipe = io.StringIO()
@@ -89,11 +113,11 @@ def test_marks_have_colours(line: str, shown: str) -> None:
     assert coloured(line) == shown
 
 
-@pytest.mark.parametrize("way", ["option", "NO_COLOR"])
+@pytest.mark.parametrize("way", ["option", "NO_COLOR", "TERM"])
 def test_colours_can_be_had_without(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    """`--no-color` and NO_COLOR take the colours away, https://no-color.org/."""
-    if way == "NO_COLOR":
-        monkeypatch.setenv("NO_COLOR", "1")
+    """`--no-color` and NO_COLOR take the colours away, https://no-color.org/; a dumb terminal has none."""
+    if way != "option":
+        monkeypatch.setenv(way, "dumb")
     terminal = Terminal()
     Report(answer=terminal, plain=way == "option").say("  + role/one")
     assert terminal.getvalue() == "  + role/one\n"
