@@ -467,6 +467,22 @@ def schema(
         report.say(text.rstrip())
 
 
+@app.command()
+def explain(
+    ctx: typer.Context,
+    id_: Annotated[str, typer.Argument(help="A check's id, or an error's reference.", metavar="ID")],
+    output: OutputAs = Output.TEXT,
+    events: EventsFile = None,
+) -> None:
+    """Print what a check looks at and how it is mended, or what an error means and what helps."""
+    from ackinstall import explanations  # noqa: PLC0415
+
+    with _reporting(ctx) as report:
+        text = explanations.explain(id_)
+        report.event("explanation", id=id_, text=text)
+        report.say(text)
+
+
 def _choice(ctx: typer.Context) -> "Choice":
     """Return what the command line chooses of the target."""
     from dataclasses import fields  # noqa: PLC0415

@@ -187,6 +187,7 @@ def test_checks(commands: Commands, golden: Golden) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
+        ("explain", ("explain", "identity-proof")),
         ("iam-policy", ("iam-policy", *CLUSTER, "--for", "check")),
         ("outputs", ("outputs", *CLUSTER)),
         ("profile", ("profiles", "show", "sagemaker-only")),

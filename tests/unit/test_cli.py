@@ -229,3 +229,15 @@ def test_a_signal_ends_the_stream(number: signal.Signals) -> None:
     assert process.returncode == 130
     assert [json.loads(line)["event"] for line in out.splitlines()] == ["start", "error", "end"]
     assert err.startswith("error: stopped before the end [interrupted]")
+
+
+def test_ids_are_explained() -> None:
+    """`explain` prints the section of an id, and what is near to one that there is not."""
+    told = run("explain", "clock")
+    assert (told.returncode, told.stdout.splitlines()[0][:24]) == (0, "Looks at: the time in an")
+    assert "###" not in told.stdout
+    wrong = run("explain", "clok")
+    assert (wrong.returncode, wrong.stderr.splitlines()[0]) == (
+        2,
+        "error: nothing is called 'clok'; did you mean 'clock'? [unknown-id]",
+    )
