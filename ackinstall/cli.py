@@ -286,6 +286,7 @@ def status(
 ) -> None:
     """Show how the installation stands; exit 1 when something is missing, differs or is not ready."""
     from ackinstall import board  # noqa: PLC0415
+    from ackinstall.checks import results  # noqa: PLC0415
     from ackinstall.checks.context import Context as Looking  # noqa: PLC0415
 
     with _reporting(ctx) as report, _opening(ctx, report) as found:
@@ -297,10 +298,12 @@ def status(
 
         with report.redrawing() as show:
             seen = board.watch(
-                look, (timeout or 0) if wait else 0, lambda one: show(one.text(encoding), one.why)
+                look,
+                (timeout or 0) if wait else 0,
+                lambda one: show([*one.rows(encoding), one.verdict], one.verdict),
             )
         report.event("status", **seen.data())
-        report.say(*seen.text(encoding))
+        report.say(*seen.text(encoding), f"{results.summary(seen.results)} {report.spent()}", seen.verdict)
         if not seen.is_well:
             raise typer.Exit(1)
 

@@ -33,7 +33,7 @@ def examine(
         "checks", ok=not any(one.is_fatal for one in found), counts=by_outcome, seconds=round(seconds, 3)
     )
     encoding = getattr(report.answer, "encoding", None)
-    report.say(*results.text(found, encoding), "", results.summary(found, seconds, report.aws_calls()))
+    report.say(*results.text(found, encoding), "", f"{results.summary(found)} {report.spent()}")
     if junit:
         _write(junit, results.junit(found))
     _annotate(found, report)

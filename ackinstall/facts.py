@@ -27,6 +27,8 @@ from ackinstall.profile import Controller
 from ackinstall.resources.crds import API, SHARED
 
 T = TypeVar("T")
+ANY = ">=0"
+"""The range of all versions."""
 
 
 class Caller(NamedTuple):
@@ -202,6 +204,21 @@ def pull_charts(
         return dict(zip((one.service for one in controllers), pool.map(pull, controllers), strict=True))
 
 
+def newest_versions(controllers: Sequence[Controller], helm: Helm) -> dict[str, tuple[str, str]]:
+    """Return for each controller, by service, the newest version of its chart in the profile's range, and of
+    all.
+    """
+
+    def newest(controller: Controller, wanted: str) -> str:
+        return settled(lambda: helm.resolve(controller.chart, wanted), controller.chart)
+
+    with ThreadPoolExecutor(8) as pool:
+        fitting = pool.map(lambda one: newest(one, one.version), controllers)
+        published = pool.map(lambda one: newest(one, ANY), controllers)
+        services = (one.service for one in controllers)
+        return dict(zip(services, zip(fitting, published, strict=True), strict=True))
+
+
 def kept_versions(controllers: Sequence[Controller], namespace: str, clients: Clients) -> dict[str, str]:
     """Return by service the versions of charts that are installed and fit the profile's ranges."""
     if settled(lambda: clients.kube.get(Ref("v1", "Namespace", namespace)), namespace) is None:
@@ -276,7 +293,7 @@ def _pull(controller: Controller, version: str, helm: Helm, folder: Path) -> Cha
 
 def _no_version(controller: Controller, helm: Helm) -> UsageError:
     newest: list[str] = []
-    below = ">=0"
+    below = ANY
     while len(newest) < 3:  # noqa: PLR2004 (the newest few are enough)
         try:
             newest.append(helm.resolve(controller.chart, below))

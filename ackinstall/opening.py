@@ -109,6 +109,11 @@ class Opening:
         return {**newest, **facts.pull_charts(others, *self._gallery, older)}
 
     @once
+    def published(self) -> Mapping[str, tuple[str, str]]:
+        """By service, the newest version of the chart in the profile's range, and of all."""
+        return facts.newest_versions(self.profile.controllers, self._gallery[0])
+
+    @once
     def known(self) -> Facts:
         """The facts without the charts: enough for names and ARNs."""
         self._ask_aws()

@@ -136,9 +136,11 @@ class Report:
     def sum_up(self) -> None:
         """Print what was done in this run, how long it took, and how many calls of AWS."""
         done = ", ".join(f"{count} {word}" for word, count in self._done.items())
-        self.say(
-            "", f"{done or 'nothing changed'} in {self._seconds():.1f} s, with {self.aws_calls()} AWS calls"
-        )
+        self.say("", f"{done or 'nothing changed'} {self.spent()}")
+
+    def spent(self) -> str:
+        """Return how long this run has taken, and how many calls of AWS."""
+        return f"in {self._seconds():.1f} s, with {self.aws_calls()} AWS calls"
 
     def end(self, exit_code: int) -> None:
         """End the stream."""

@@ -1,17 +1,13 @@
 """What has changed since the installation: in the world, and in what is published."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 from packaging.version import InvalidVersion, Version
 
 from ackinstall.checks.check import Check, Finding, Severity, failed, passed
 from ackinstall.checks.context import Context
-from ackinstall.profile import Controller
 from ackinstall.resource import SETTLED
 from ackinstall.words import some
 
 CATEGORY = "drift"
-ANY = ">=0"
 
 
 def _drift(context: Context) -> Finding:
@@ -25,26 +21,18 @@ def _drift(context: Context) -> Finding:
 
 
 def _versions(context: Context) -> Finding:
-    def newest(controller: Controller, wanted: str) -> str:
-        return context.clients.helm.resolve(controller.chart, wanted)
-
-    controllers = context.profile.controllers
-    with ThreadPoolExecutor(8) as pool:
-        fitting = [pool.submit(newest, one, one.version) for one in controllers]
-        published = [pool.submit(newest, one, ANY) for one in controllers]
-        found = zip(controllers, fitting, published, strict=True)
-        told = []
-        for controller, in_range, of_all in found:
-            release = context.release(controller)
-            installed = release.chart.rpartition("-")[2] if release else ""
-            if _is_newer(in_range.result(), installed):
-                return failed(
-                    f"'{controller.release}' is {installed}, {in_range.result()} is published",
-                    f"run `ackinstall up --cluster {context.cluster} --upgrade`",
-                )
-            beyond = of_all.result()
-            more = f", {beyond} is beyond the profile's range" if _is_newer(beyond, installed) else ""
-            told.append(f"{controller.service} {installed}{more}")
+    told = []
+    for controller in context.profile.controllers:
+        fitting, newest = context.opening.published[controller.service]
+        release = context.release(controller)
+        installed = release.chart.rpartition("-")[2] if release else ""
+        if _is_newer(fitting, installed):
+            return failed(
+                f"'{controller.release}' is {installed}, {fitting} is published",
+                f"run `ackinstall up --cluster {context.cluster} --upgrade`",
+            )
+        more = f", {newest} is beyond it" if _is_newer(newest, installed) else ""
+        told.append(f"{controller.service} {installed} is the newest in the profile's range{more}")
     return passed("; ".join(told))
 
 

@@ -1,6 +1,7 @@
 """The live pods: a pod that is Ready may still run on the node's role, or be denied all that it tries."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -21,13 +22,15 @@ DENIED = re.compile(r"not authorized to perform: (?P<action>[\w-]+:\w+)|(?P<code
 
 def _ready(context: Context) -> Finding:
     pods = _pods(context)
+    of_release = Counter(map(_release, pods))
+    ready = Counter(_release(one) for one in pods if _is_ready(one))
     for controller in context.profile.controllers:
-        if controller.release not in {_release(one) for one in pods}:
-            return failed(f"the release '{controller.release}' has no pod")
+        if controller.release not in of_release:
+            return failed(f"the release '{controller.release}' has no pod", ready=dict(ready))
     for pod in pods:
         if not _is_ready(pod):
-            return failed(str(trouble(pod) or f"pod '{_name(pod)}' is not Ready"))
-    return passed(f"{len(pods)} pods")
+            return failed(str(trouble(pod) or f"pod '{_name(pod)}' is not Ready"), ready=dict(ready))
+    return passed(f"{len(pods)} pods", ready=dict(ready))
 
 
 def _restarts(context: Context) -> Finding:

@@ -14,6 +14,7 @@ from ackinstall.checks.context import Context
 from ackinstall.errors import aws_code, is_absent
 from ackinstall.facts import settled
 from ackinstall.kube import Ref
+from ackinstall.resources.helm_release import INSTANCE
 from ackinstall.resources.service_account import ROLE_ARN
 
 CATEGORY = "proof"
@@ -22,14 +23,15 @@ CATEGORY = "proof"
 def _proof(context: Context) -> Finding:
     proven: dict[str, str] = {}
     for deployment in context.own_deployments():
+        release = deployment["metadata"]["labels"][INSTANCE]
         account = deployment["spec"]["template"]["spec"].get("serviceAccountName", "default")
         why = _unnamed(context, account)
         if why:
-            return failed(why)
+            return failed(why, identities=proven)
         arn, why = _assumed(context, account)
         if why:
-            return failed(why)
-        proven[account] = arn
+            return failed(why, identities=proven)
+        proven[release] = arn
     return passed(", ".join(dict.fromkeys(proven.values())), identities=proven)
 
 

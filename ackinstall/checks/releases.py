@@ -12,13 +12,14 @@ CATEGORY = "releases"
 
 def _deployed(context: Context) -> Finding:
     found = {one.release: context.release(one) for one in context.profile.controllers}
+    charts = {name: one.chart for name, one in found.items() if one and one.status == "deployed"}
     missing = [name for name, release in found.items() if release is None]
     if missing:
-        return failed(f"there is no release '{missing[0]}' in '{context.profile.namespace}'")
+        return failed(f"there is no release '{missing[0]}' in '{context.profile.namespace}'", charts=charts)
     for name, release in found.items():
         if release and release.status != "deployed":
-            return failed(f"the release '{name}' is '{release.status}'")
-    return passed(", ".join(release.chart for release in found.values() if release))
+            return failed(f"the release '{name}' is '{release.status}'", charts=charts)
+    return passed(", ".join(charts.values()), charts=charts)
 
 
 def _current(context: Context) -> Finding:

@@ -50,10 +50,9 @@ def lines(result: Result, encoding: str | None) -> Iterator[str]:
         yield f"    see {DOCS.format(result.check.id)}"
 
 
-def summary(results: Iterable[Result], seconds: float, aws_calls: int) -> str:
-    """Return the counts, the time and how many calls of AWS there were, in one line."""
-    parts = [f"{count} {outcome.value}" for outcome, count in counts(results).items() if count]
-    return f"{', '.join(parts)} in {seconds:.1f} s, with {aws_calls} AWS calls"
+def summary(results: Iterable[Result]) -> str:
+    """Return how many ended each way."""
+    return ", ".join(f"{count} {outcome.value}" for outcome, count in counts(results).items() if count)
 
 
 def data(result: Result) -> dict[str, Any]:

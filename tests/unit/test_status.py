@@ -13,6 +13,7 @@ from support.world import World
 
 from ackinstall import board, lock
 from ackinstall.checks.check import Check, Outcome, Result, Severity
+from ackinstall.checks.results import MARKS
 from ackinstall.kube import Kube, Ref
 from ackinstall.live import redrawn
 
@@ -50,15 +51,15 @@ def test_waiting_ends_when_all_is_well() -> None:
     """Each board that is not well is shown, the first that is ends the wait."""
     shown: list[str] = []
     look = boards(Outcome.WARNING, Outcome.FAILED, Outcome.PASSED)
-    last = board.watch(look, 60, lambda one: shown.append(one.why))
-    assert last.is_well
-    assert shown == ["'drift'", "'drift'"]
+    last = board.watch(look, 60, lambda one: shown.append(one.verdict))
+    assert (last.is_well, last.verdict) == (True, "all is well")
+    assert shown == ["'demo' is not well: 'drift'"] * 2
 
 
 def test_waiting_ends_with_the_time() -> None:
     """Without time there is one look."""
     last = board.watch(boards(Outcome.FAILED), 0, lambda _: pytest.fail("is not to be waited for"))
-    assert (last.is_well, last.why) == (False, "'drift'")
+    assert (last.is_well, last.verdict) == (False, "'demo' is not well: 'drift'")
 
 
 WELL = [
@@ -74,6 +75,41 @@ WELL = [
 def test_what_is_well(ended: tuple[Outcome, str], is_well: bool) -> None:  # noqa: FBT001 (a table's column)
     """A warning is shown and is no failure, but drift is: then it is not as the profile wants it."""
     assert board.Board(cluster="demo", results=(result(*ended),)).is_well is is_well
+
+
+def test_what_could_not_be_looked_at_is_named() -> None:
+    """Where nothing is known to be wrong, but not all was looked at, the verdict does not say that all is
+    well; where something is wrong, only that is named.
+    """
+    unproven, skipped = result(Outcome.UNPROVEN, "identity-proof"), result(Outcome.SKIPPED, "drift")
+    unseen = board.Board(cluster="demo", results=(unproven, skipped))
+    assert (unseen.is_well, unseen.verdict) == (
+        True,
+        "nothing is known to be wrong; not proven: 'identity-proof', 'drift'",
+    )
+    odd = result(Outcome.WARNING, "newer-versions")
+    wrong = board.Board(cluster="demo", results=(unproven, odd, result(Outcome.FAILED, "pods-ready")))
+    assert wrong.verdict == "'demo' is not well: 'pods-ready'"
+
+
+def test_the_board_has_a_row_a_controller(commands: Commands) -> None:
+    """Each controller's row says what holds of it alone; what is missing is named where it stands."""
+    commands.run("up", *CLUSTER, "--yes")
+    world = commands.world
+    world.aws.client("s3").delete_bucket(Bucket="ack-sagemaker-bucket-123456789012")
+    pods = [one for one in world.cluster.list("v1", "Pod", "ack-system") if "sagemaker" in str(one)]
+
+    def unready(pod: dict[str, Any]) -> None:
+        pod["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+
+    for pod in pods:
+        world.cluster.change(Ref("v1", "Pod", pod["metadata"]["name"], "ack-system"), unready)
+    bad = MARKS[Outcome.FAILED][0]
+    lines = [" ".join(line.split()) for line in commands.run("status", *CLUSTER).stdout.splitlines()]
+    assert f"{bad} sagemaker 1.8.2, is not ready, acts as 'ack-controller-role-demo'" in lines
+    assert "√ applicationautoscaling 1.4.1, 1 ready, acts as 'ack-controller-role-demo'" in lines
+    assert f"{bad} bucket ack-sagemaker-bucket-123456789012: is missing" in lines
+    assert "√ iam-role ack-controller-role-demo" in lines
 
 
 def test_a_status_names_what_is_not_well(commands: Commands) -> None:
