@@ -44,7 +44,7 @@ class GoneCluster:
         """See Kube."""
         _refuse(ref.kind)
 
-    def delete(self, ref: Ref) -> None:
+    def delete(self, ref: Ref, only: Manifest | None = None) -> None:
         """See Kube."""
 
     def token(self, namespace: str, service_account: str, audience: str) -> str:  # noqa: ARG002 (same)

@@ -66,14 +66,18 @@ class Kube(Protocol):
     def merge(self, ref: Ref, patch: Manifest) -> None:
         """Apply a JSON merge patch; with a resourceVersion in it, only to that version."""
 
-    def delete(self, ref: Ref) -> None:
-        """Delete the object, its dependents in the background; one that is gone is no error."""
+    def delete(self, ref: Ref, only: Manifest | None = None) -> None:
+        """Delete the object, its dependents in the background; one that is gone is no error. With `only`, as
+        it was read, just that object in that version: another one is a conflict.
+        """
 
     def token(self, namespace: str, service_account: str, audience: str) -> str:
         """Return a short-lived token of the service account (TokenRequest); stores nothing."""
 
     def allowed(self, verb: str, group: str, resource: str, namespace: str = "") -> bool:
-        """Tell whether the caller may do this (SelfSubjectAccessReview); stores nothing."""
+        """Tell whether the caller may do this (SelfSubjectAccessReview); stores nothing. `resource` is a
+        plural name, as `pods`, or a part of such objects, as `pods/log`.
+        """
 
     def logs(self, namespace: str, pod: str, container: str, lines: int) -> str:
         """Return the last lines of a container's log, "" when there is none."""
@@ -86,6 +90,15 @@ def ref_of(manifest: Manifest) -> Ref:
     """Return which object a manifest describes."""
     metadata = manifest["metadata"]
     return Ref(manifest["apiVersion"], manifest["kind"], metadata["name"], metadata.get("namespace", ""))
+
+
+def access_attributes(verb: str, group: str, resource: str, namespace: str) -> dict[str, str]:
+    """Return what a SelfSubjectAccessReview asks for; a rule on `*/token` is only found by the subresource.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/self-subject-access-review-v1/
+    """
+    kind, _, part = resource.partition("/")
+    return {"verb": verb, "group": group, "resource": kind, "subresource": part, "namespace": namespace}
 
 
 def is_ours(manifest: Manifest) -> bool:
@@ -256,12 +269,18 @@ class ApiServer:
             )
         )
 
-    def delete(self, ref: Ref) -> None:
+    def delete(self, ref: Ref, only: Manifest | None = None) -> None:
         """See Kube."""
         kind = self._kind(ref.api_version, ref.kind)
         if kind is None:
             return
-        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        options: dict[str, Any] = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+        }
+        if only:
+            options["preconditions"] = {key: only["metadata"][key] for key in ("uid", "resourceVersion")}
         try:
             self._read(self._open().delete(kind, ref.name, ref.namespace or None, options, **_PLAIN))
         except Exception as error:
@@ -277,11 +296,10 @@ class ApiServer:
 
     def allowed(self, verb: str, group: str, resource: str, namespace: str = "") -> bool:
         """See Kube."""
-        attributes = {"verb": verb, "group": group, "resource": resource, "namespace": namespace}
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes},
+            "spec": {"resourceAttributes": access_attributes(verb, group, resource, namespace)},
         }
         kind = self._kind("authorization.k8s.io/v1", "SelfSubjectAccessReview")
         answer = self._read(self._open().create(kind, review, **_PLAIN))

@@ -166,12 +166,17 @@ class Cluster:
                 self._check_version({"metadata": patch.get("metadata", {})}, live)
             self.change(ref, lambda found: _merge(found, patch), "ackinstall/Update")
 
-    def delete(self, ref: Ref) -> None:
-        """Delete the object, 404 when there is none; it goes once its finalizers and contents are gone."""
+    def delete(self, ref: Ref, only: Manifest | None = None) -> None:
+        """Delete the object, 404 when there is none, 409 when it is not `only`, as that was read; it goes
+        once its finalizers and contents are gone.
+        """
         with self.lock:
             live = self._objects.get(ref)
             if live is None:
                 raise ApiError(404, "NotFound", f'{_plural(ref)} "{ref.name}" not found')
+            if only and only["metadata"]["uid"] != live["metadata"]["uid"]:
+                raise ApiError(409, "Conflict", "Precondition failed: UID in precondition is another one")
+            self._check_version(only or {"metadata": {}}, live)
             is_first = "deletionTimestamp" not in live["metadata"]
             live["metadata"]["deletionTimestamp"] = _NOW
             if ref[:2] == NAMESPACE:

@@ -58,12 +58,12 @@ class FakeKube:
         metadata = {"name": ref.name, "namespace": ref.namespace}
         self._write("merge", {**what, "metadata": metadata}, lambda: self.cluster.merge(ref, patch))
 
-    def delete(self, ref: Ref) -> None:
+    def delete(self, ref: Ref, only: Manifest | None = None) -> None:
         """See Kube."""
 
         def delete() -> None:
             try:
-                self.cluster.delete(ref)
+                self.cluster.delete(ref, only)
             except Exception as error:
                 if not is_absent(error):
                     raise

@@ -7,7 +7,7 @@ import pytest
 from kubernetes.client import Configuration
 
 from ackinstall.errors import AckinstallError
-from ackinstall.kube import ApiServer
+from ackinstall.kube import ApiServer, access_attributes
 from ackinstall.opening import reach
 
 
@@ -22,3 +22,11 @@ def test_an_api_server_that_says_nothing(tmp_path: Path) -> None:
         with pytest.raises(AckinstallError) as caught:
             reach(ApiServer(configuration, tmp_path, (0.1, 0.1)), configuration.host, seconds=0.1)
     assert caught.value.reference == "api-server-unreachable"
+
+
+def test_a_part_of_an_object_is_asked_for_as_such() -> None:
+    """A rule on `*/token` allows `serviceaccounts/token` only where that is told in two words."""
+    asked = access_attributes("create", "", "serviceaccounts/token", "ack-system")
+    assert (asked["resource"], asked["subresource"]) == ("serviceaccounts", "token")
+    asked = access_attributes("get", "", "pods", "")
+    assert (asked["resource"], asked["subresource"]) == ("pods", "")
