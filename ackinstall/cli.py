@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -48,11 +48,10 @@ from ackinstall.options import (
 )
 
 if TYPE_CHECKING:
-    from ackinstall.engine import Options, Progress
-    from ackinstall.execution import Execution
+    from ackinstall.engine import Options
+    from ackinstall.execution import Execution, Proposal
     from ackinstall.opening import Opening
     from ackinstall.report import Report
-    from ackinstall.resource import Change
     from ackinstall.target import Choice, Doors
 
 
@@ -131,16 +130,15 @@ def up(
     from ackinstall import examination, installation  # noqa: PLC0415
 
     with _reporting(ctx) as report, _executing(ctx, report, present=True) as run:
-        changes = run.plan()
-        examination.prepare(run.context, changes, report)
-        run.show(changes)
-        run.allow(changes)
-        if _has_work(changes):
-            _confirm(f"install on the cluster '{cluster}'?", ctx)
+        proposal = run.propose()
+        examination.prepare(run.context, proposal.changes, report)
+        run.show(proposal)
+        run.allow(proposal)
+        with run.alone(proposal, lambda _: _confirm(f"install on the cluster '{cluster}'?", ctx)) as agreed:
             with examination.explained(run.context, report):
-                run.carry_out(changes)
-        examination.prove(run.context, report)
-        installation.tell(run.target, report)
+                run.carry_out(agreed)
+            examination.prove(run.context, report)
+        installation.tell(agreed.target, report)
         report.sum_up()
 
 
@@ -171,25 +169,26 @@ def down(
     from ackinstall import teardown  # noqa: PLC0415
     from ackinstall.workloads import dangerous  # noqa: PLC0415
 
+    def confirm(proposal: "Proposal") -> bool:
+        ends = workloads is Workloads.DELETE and dangerous(proposal.alive)
+        return _confirm(f"remove all this from the cluster '{cluster}'?", ctx, typed=cluster if ends else "")
+
     with _reporting(ctx) as report:
         if repair_controller:
             with _executing(ctx, report, present=True) as run:
                 teardown.repair(run)
         with _executing(ctx, report, present=False) as run:
-            changes = run.plan()
-            run.show(changes)
-            alive = teardown.tell_alive(run)
-            run.allow(changes)
-            ended: list[Progress] = []
-            if _has_work(changes):
-                ends = workloads is Workloads.DELETE and dangerous(alive)
-                _confirm(f"remove all this from the cluster '{cluster}'?", ctx, typed=cluster if ends else "")
-                if workloads is Workloads.RETAIN:
-                    teardown.tell_retained(alive, retained_to, report)
-                ended = run.carry_out(changes)
-                if workloads is Workloads.RETAIN:
-                    teardown.prove_retained(alive, run.target)
-            teardown.prove(run, ended)
+            proposal = run.propose()
+            run.show(proposal)
+            run.allow(proposal)
+            with run.alone(proposal, confirm) as agreed:
+                retains = workloads is Workloads.RETAIN and agreed.has_work
+                if retains:
+                    teardown.tell_retained(agreed.alive, retained_to, report)
+                ended = run.carry_out(agreed)
+                if retains:
+                    teardown.prove_retained(agreed.alive, agreed.target)
+                teardown.prove(run, agreed.target, ended)
             report.sum_up()
 
 
@@ -215,16 +214,14 @@ def plan(
     no_color: NoColor = False,
 ) -> None:
     """Show what `up` (or `down`) would do; changes nothing."""
-    from ackinstall import engine, teardown  # noqa: PLC0415
+    from ackinstall import engine  # noqa: PLC0415
 
     with _reporting(ctx) as report, _executing(ctx, report, present=not down) as run:
-        changes = run.plan()
-        run.show(changes)
-        if down:
-            teardown.tell_alive(run)
-        engine.check(changes)
+        proposal = run.propose()
+        run.show(proposal)
+        engine.check(proposal.changes)
         report.sum_up()
-        if exit_code and _has_work(changes):
+        if exit_code and proposal.has_work:
             raise typer.Exit(4)
 
 
@@ -322,8 +319,8 @@ def unlock(
     events: EventsFile = None,
     no_color: NoColor = False,
 ) -> None:
-    """Take the lock away from a run that is known to be dead; one that still lives stops before its next
-    write.
+    """Take the lock away from a run that is known to be dead; one that still lives notices it within seconds
+    and stops.
     """
     from ackinstall import lock  # noqa: PLC0415
 
@@ -337,7 +334,7 @@ def unlock(
             return
         holder = lock.described(lease)
         _confirm(f"take the lock away from {holder}?", ctx)
-        kube.delete(lock.REF)
+        lock.take_away(kube, lease)
         report.event("unlocked", holder=holder)
         report.say(f"the lock of '{cluster}' is free; it was held by {holder}")
 
@@ -363,7 +360,7 @@ def render(
 
     with _reporting(ctx) as report:
         with _executing(ctx, report, present=True) as run:
-            files = documents.files(run.target)
+            files = documents.files(run.open())
         for name in documents.write(files, to, "another folder with `--to DIR`") if to else []:
             report.event("file", path=name)
             report.say(name)
@@ -521,7 +518,7 @@ def _reporting(ctx: typer.Context) -> "Iterator[Report]":
                 report.traceback(error)
             report.error(told)
             report.sum_up_work()
-            code = told.exit_code
+            code = report.exit_code(told)
         report.end(code)
     if code:
         raise typer.Exit(code)
@@ -550,12 +547,11 @@ def _opening(ctx: typer.Context, report: "Report") -> "Iterator[Opening]":
 
 @contextmanager
 def _executing(ctx: typer.Context, report: "Report", *, present: bool) -> "Iterator[Execution]":
-    """Open the target that the command line chooses, for an installation or for a teardown."""
+    """Begin to open the target that the command line chooses, for an installation or for a teardown."""
     from ackinstall.execution import Execution  # noqa: PLC0415
 
     with _opening(ctx, report) as found:
-        target = found.target() if present else found.target_to_remove()
-        yield Execution(found, target, _options(ctx, present=present), report)
+        yield Execution(found, _options(ctx, present=present), report)
 
 
 def _doors(ctx: typer.Context) -> "Doors":
@@ -572,24 +568,20 @@ def _options(ctx: typer.Context, *, present: bool) -> "Options":
     return Options(present=present, stop=threading.Event(), **chosen)
 
 
-def _has_work(changes: "Sequence[Change]") -> bool:
-    from ackinstall.execution import has_work  # noqa: PLC0415
-
-    return has_work(changes)
-
-
-def _confirm(question: str, ctx: typer.Context, typed: str = "") -> None:
-    """Ask; where `typed` is given, for that very word, because something that works would end."""
+def _confirm(question: str, ctx: typer.Context, typed: str = "") -> bool:
+    """Ask; where `typed` is given, for that very word, because something that works would end. Tell whether
+    somebody was asked.
+    """
     if ctx.params["yes"]:
-        return
+        return False
     if ctx.params["output"] is Output.JSON or not sys.stdin.isatty():
         raise UsageError("not-confirmed", "nobody can be asked here", "add `--yes`")
     if typed:
         if typer.prompt(f"this ends what is at work; type '{typed}' to go on", err=True) != typed:
             raise Interrupted
-        return
-    if not typer.confirm(question, err=True):
+    elif not typer.confirm(question, err=True):
         raise Interrupted
+    return True
 
 
 def _sandbox() -> typer.Typer:

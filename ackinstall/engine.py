@@ -59,13 +59,21 @@ Tell = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Options:
-    """How a run goes: `present` is False for a teardown; `timeout` (s) caps each resource's patience."""
+    """How a run goes: `present` is False for a teardown; `timeout` (s) caps each resource's patience; `stop`
+    ends it before its next write, and so does `lost`, which says why it may not write, "" while it may.
+    """
 
     present: bool = True
     adopt: bool = False
     workers: int = 8
     timeout: float | None = None
     stop: threading.Event = field(default_factory=threading.Event)
+    lost: Callable[[], str] = lambda: ""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing more is to be written; asked right before each write."""
+        return self.stop.is_set() or bool(self.lost())
 
 
 class _LookAgain(Retry):
@@ -115,14 +123,12 @@ def converge(resource: Resource, clients: "Clients", options: Options, tell: Tel
         check([change])
         if change.kind is Kind.WAIT:
             raise _NotReady(change.reason, "not-ready-in-time")
-        if options.stop.is_set():
-            raise Interrupted
         memory.admit(change)
         tell(Progress(resource, Status.STARTED, change, change.reason, seconds=time.monotonic() - started))
+        _go_on(options)
         for step in _act(change, clients):
             waiting(step)
-            if options.stop.is_set():
-                raise Interrupted
+            _go_on(options)
         memory.acted(change)
         raise _LookAgain("was written, but no time was left to look again")
 
@@ -139,7 +145,7 @@ def converge(resource: Resource, clients: "Clients", options: Options, tell: Tel
 def run(changes: Iterable[Change], clients: "Clients", options: Options, tell: Tell) -> list[Progress]:
     """Carry out a plan: everything that needs work, as early as its needs allow.
 
-    Returns how each resource ended, in the plan's order. Once `options.stop` is set no more work is handed
+    Returns how each resource ended, in the plan's order. Once the run is stopped no more work is handed
     out, and what did not run is reported as skipped.
     """
     planned = {change.resource.id: change for change in changes}
@@ -196,7 +202,7 @@ def _graph(planned: Mapping[str, Change], *, present: bool) -> dict[str, list[st
 
 
 def _obstacle(before: Sequence[Progress], options: Options) -> str:
-    if options.stop.is_set():
+    if options.is_stopped:
         return "stopped before it"
     behind = [one.resource.id for one in before if one.status in (Status.FAILED, Status.SKIPPED)]
     return f"'{behind[0]}' did not succeed" if behind else ""
@@ -247,6 +253,12 @@ def _look(resource: Resource, clients: "Clients", options: Options) -> Change:
     except Exception as error:
         raise translate(error) from error
     return decide(resource, seen, present=options.present, adopt=options.adopt)
+
+
+def _go_on(options: Options) -> None:
+    """Raise Interrupted when nothing more is to be written."""
+    if options.is_stopped:
+        raise Interrupted
 
 
 def _act(change: Change, clients: "Clients") -> Iterator[str]:
@@ -318,8 +330,7 @@ def _rounds(
 
     def before_pause(state: tenacity.RetryCallState) -> None:
         why = _reason(state)
-        if options.stop.is_set():
-            raise Interrupted
+        _go_on(options)
         if waiting and not isinstance(why, _LookAgain):
             waiting(str(why))
 

@@ -5,19 +5,20 @@ before the registry; what is wrong stops the run before anything was changed.
 """
 
 import json
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from ackinstall import catalog, controllers, facts, lock, mistakes, profile, remains, rights
+from ackinstall import catalog, controllers, facts, mistakes, profile, remains, rights
 from ackinstall.clients import Access, Aws, Clients
 from ackinstall.errors import AckinstallError, UsageError
 from ackinstall.facts import Caller, Chart, Cluster, Facts
 from ackinstall.gone import GoneCluster, GoneReleases
 from ackinstall.helm import Helm
 from ackinstall.kube import Kube, Ref, preload
+from ackinstall.lock import Claim, LeaseLock
 from ackinstall.once import once
 from ackinstall.profile import Profile
 from ackinstall.resource import Resource
@@ -129,6 +130,20 @@ class Opening:
         """What an installation is made of."""
         return catalog.build(self.profile, self.facts)
 
+    @once
+    def lock(self) -> LeaseLock:
+        """The cluster's lock. It knows of the runs that are at work from now on."""
+        choice = self.choice
+        claim = Claim(caller=self.caller.arn, command=choice.command, patience=choice.lock_timeout)
+        return LeaseLock(self.clients.kube, claim)
+
+    def renew(self) -> None:
+        """Forget what another run may have changed: whoever asks for it again reads it anew."""
+        for name in ("charts", "facts", "resources"):
+            vars(self).pop(name, None)
+        # The reader of roles remembers, too.
+        vars(self)["clients"] = replace(self.clients, roles=RoleBook(self.aws.client("iam")))
+
     @property
     def aws_calls(self) -> int:
         """How many calls of AWS were made so far."""
@@ -150,7 +165,7 @@ class Opening:
             facts=self.facts,
             clients=self.clients,
             resources=self.resources,
-            lock=self._lock,
+            lock=self.lock,
         )
 
     def target_to_remove(self) -> Target:
@@ -177,7 +192,7 @@ class Opening:
             facts=known,
             clients=self.clients,
             resources=catalog.teardown(made, others, known, controllers.read(kube), choice.workloads),
-            lock=self._lock,
+            lock=self.lock,
         )
 
     @once
@@ -201,16 +216,13 @@ class Opening:
 
     def _enter(self) -> None:
         """Raise AckinstallError when the cluster cannot be looked at, or there is no helm."""
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(2) as pool:
             helm = pool.submit(lambda: self.helm_version)
             _ = self.server_version
+            busy = pool.submit(lambda: self.lock)
             rights.require(self.clients.kube, rights.to_look(self.profile.namespace), self.grant)
             helm.result()
-
-    def _lock(self, stop: threading.Event, tell: Callable[[str], None]) -> AbstractContextManager[None]:
-        choice = self.choice
-        claim = lock.Claim(caller=self.caller.arn, command=choice.command, patience=choice.lock_timeout)
-        return lock.held(self.clients.kube, claim, stop, tell=tell)
+            busy.result()
 
     def _target_of_gone(self) -> Target:
         known = facts.gone(self.aws, self.caller.arn, self.choice.cluster)

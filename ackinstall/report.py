@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ackinstall.engine import Progress, Status
-from ackinstall.errors import AckinstallError
+from ackinstall.errors import AckinstallError, Refused, UsageError
 from ackinstall.redaction import redact
 from ackinstall.resource import Change, Difference, Kind
 
@@ -75,6 +75,7 @@ class Report:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _told: dict[str, tuple[str, float]] = field(default_factory=dict)
     _live: "Live | None" = None
+    _has_written: bool = False
 
     @property
     def is_json(self) -> bool:
@@ -147,6 +148,11 @@ class Report:
         counts = dict(self._done)
         self.event("end", exit=exit_code, counts=counts, seconds=self._seconds(), awsCalls=self.aws_calls())
 
+    def exit_code(self, error: AckinstallError) -> int:
+        """Return the exit code for an error: once a write was begun, none says that nothing was changed."""
+        says_unchanged = isinstance(error, (Refused, UsageError))
+        return AckinstallError.exit_code if self._has_written and says_unchanged else error.exit_code
+
     def _seconds(self) -> float:
         return round(time.monotonic() - self._began, 3)
 
@@ -192,6 +198,7 @@ class Report:
 
     def step(self, progress: Progress) -> None:
         """Show one step of one resource (see engine.Tell); a wait is told once for every reason."""
+        self._has_written |= progress.status is Status.STARTED
         if self._live:
             self._live.note(progress)
         if not self._is_news(progress):

@@ -66,7 +66,7 @@ def to_carry_out(changes: Iterable[Change], namespace: str) -> list[Right]:
     """Return the rights that carrying out a plan takes, and the lock with it."""
     rights = [
         Right(verb, "coordination.k8s.io", "leases", LEASE.namespace)
-        for verb in ("create", "patch", "delete")
+        for verb in ("get", "create", "patch", "delete")
     ]
     for change in changes:
         for group, resource in _OBJECTS.get(change.resource.kind, ()):

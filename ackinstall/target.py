@@ -1,14 +1,14 @@
 """What a command works with: the command line's choices, and the target that they lead to."""
 
-import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ackinstall.clients import Access, Aws, Clients, Session, open_gallery, open_worlds
 from ackinstall.facts import Facts
 from ackinstall.helm import Helm
+from ackinstall.lock import Lock
 from ackinstall.profile import Profile
 from ackinstall.resource import Resource
 
@@ -35,16 +35,6 @@ class Choice:
     command: str = ""
 
 
-Lock = Callable[[threading.Event, Callable[[str], None]], AbstractContextManager[None]]
-"""Opens the context in which one run works on a target: from the event that stops the run, which is set when
-the lock is lost, and from what tells why it waits."""
-
-
-def _no_lock(_stop: threading.Event, _tell: Callable[[str], None]) -> AbstractContextManager[None]:
-    """Nobody else can work on a cluster that does not exist any more."""
-    return nullcontext()
-
-
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """An opened target."""
@@ -53,7 +43,7 @@ class Target:
     facts: Facts
     clients: Clients
     resources: list[Resource]
-    lock: Lock = _no_lock
+    lock: Lock = field(default_factory=Lock)
 
 
 @dataclass(frozen=True, kw_only=True)

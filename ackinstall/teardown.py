@@ -1,22 +1,20 @@
-"""What `down` tells and proves beside its plan: what is alive and what its end means, what stays in AWS, and
-at the end, by a fresh look at everything that carries our mark, that nothing is left.
+"""What `down` tells and proves beside its plan: what stays in AWS, and at the end, by a fresh look at
+everything that carries our mark, that nothing is left.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ackinstall import catalog, documents, remains, retained, workloads
+from ackinstall import catalog, documents, engine, remains, retained
 from ackinstall.engine import Progress
 from ackinstall.errors import AckinstallError
-from ackinstall.execution import Execution, has_work
+from ackinstall.execution import Execution
 from ackinstall.kube import MANAGED, Kube, Ref, ref_of
-from ackinstall.lock import REF as LEASE
 from ackinstall.report import Report
 from ackinstall.resource import NOT_OURS, Change, Kind, Resource
 from ackinstall.resources.bucket import HOLDS_OBJECTS
 from ackinstall.resources.crds import Crds
-from ackinstall.resources.custom_resources import CustomResources, Released, Retained
 from ackinstall.resources.namespace import Namespace
 from ackinstall.resources.receipt import Receipt
 from ackinstall.resources.service_account import ServiceAccount
@@ -44,30 +42,12 @@ class Left:
 
 def repair(run: Execution) -> None:
     """Put back what the controllers need to do their work on a teardown."""
-    changes = run.plan(catalog.needed_by_releases(run.target.resources))
-    run.show(changes)
-    run.allow(changes)
-    if has_work(changes):
-        run.carry_out(changes)
-
-
-def tell_alive(run: Execution) -> list[Workload]:
-    """Show the custom resources that are alive, and what their removal means; return them."""
-    guards = [one for one in run.target.resources if isinstance(one, CustomResources)]
-    alive = [_as_treated(found, guard) for guard in guards for found in guard.alive(run.target.clients)]
-    for one in alive:
-        run.report.event("workload", **workloads.data(one))
-    if alive:
-        run.report.say("", "alive in the cluster, with what a removal means in AWS:", "")
-        run.report.say(*(f"  {line}" for line in workloads.lines(alive)), "")
-    return alive
-
-
-def _as_treated(workload: Workload, guard: CustomResources) -> Workload:
-    """Return what a removal means under the way that the user chose."""
-    if isinstance(guard, (Retained, Released)):
-        return replace(workload, policy=workloads.RETAIN, policy_from="`--workloads retain`")
-    return workload
+    repairing = replace(run, part=lambda target: catalog.needed_by_releases(target.resources))
+    proposal = repairing.propose()
+    repairing.show(proposal)
+    repairing.allow(proposal)
+    with repairing.alone(proposal, lambda _: False) as agreed:
+        repairing.carry_out(agreed)
 
 
 def tell_retained(alive: Sequence[Workload], retained_to: Path | None, report: Report) -> None:
@@ -98,18 +78,15 @@ def prove_retained(kept: Sequence[Workload], target: Target) -> None:
         )
 
 
-def prove(run: Execution, ended: Sequence[Progress]) -> None:
+def prove(run: Execution, target: Target, ended: Sequence[Progress]) -> None:
     """Look again, in AWS and in the cluster, and say what is left; `ended` is how the run went.
 
     Raises AckinstallError when something is left that was not kept on purpose.
     """
-    target = run.target
-    if target.clients.kube.get(LEASE):  # of a run that was killed at its very end: only its death frees it
-        with target.lock(run.options.stop, run.report.wait):
-            pass
     known = {one.id for one in target.resources}
     others = remains.find(target.clients, target.facts, policies=target.profile.inline_names)
-    changes = run.plan([*target.resources, *(one for one in others if one.id not in known)])
+    looked_at = [*target.resources, *(one for one in others if one.id not in known)]
+    changes = engine.plan(looked_at, target.clients, run.options)
     again = f"ackinstall down --region {target.facts.region} --cluster {target.facts.cluster.name}"
     kept = {one.resource.id: one.detail for one in ended if one.change and one.change.kind is Kind.LEAVE}
     left = [_left(one, kept, again) for one in changes if one.kind is not Kind.NOTHING]

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import pytest
 from conftest import Golden
 from support.commands import Answer, Commands
+from support.lease import Elsewhere, lease
 from support.workloads import make_scaled_endpoint
 from support.world import World
 
 from ackinstall.kube import Manifest, Ref
-from ackinstall.lock import CALLER, COMMAND, REF
 
 CLUSTER = ("--cluster", "demo")
 ROLE = "ack-controller-role-demo"
@@ -212,15 +212,12 @@ def test_the_lock_that_is_taken_away(commands: Commands, golden: Golden) -> None
         ("unlock.txt", shown, ()),
         ("unlock.jsonl", stream, ("--output", "json")),
     ):
-        hold(commands.world)
+        commands.world.opened().kube.create(lease())
         golden(name, told(commands.run(*unlock, *more)))
 
 
-def hold(world: World) -> None:
-    """Let a run on another machine hold the lock."""
-    spec = {"holderIdentity": "ann@elsewhere/4711", "acquireTime": "2026-01-01T00:00:00.000000Z"}
-    about = {CALLER: "arn:aws:iam::123456789012:user/ann", COMMAND: "up"}
-    metadata = {"name": REF.name, "namespace": REF.namespace, "annotations": about}
-    world.opened().kube.create(
-        {"apiVersion": REF.api_version, "kind": REF.kind, "metadata": metadata, "spec": spec}
-    )
+def test_another_run_holds_the_lock(commands: Commands, golden: Golden) -> None:
+    """Who works is told, and how to wait: exit 5."""
+    commands.kube = Elsewhere()
+    golden("up-locked.txt", shown(commands.run("up", *CLUSTER, "--yes")))
+    golden("up-locked.jsonl", stream(commands.run("up", *CLUSTER, "--yes", "--output", "json")))

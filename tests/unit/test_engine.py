@@ -503,15 +503,41 @@ def test_a_long_removal_tells_how_far_it_is() -> None:
 
 
 def test_a_long_removal_can_be_stopped_between_its_steps() -> None:
-    """A stop ends it after the step in flight; what is left is there for the next run."""
-    world, stop = World(), threading.Event()
-    world.put("one")
-    with pytest.raises(Interrupted):
-        converge(
-            Full(name="one", world=world), NO_CLIENTS, Options(present=False, stop=stop), lambda _: stop.set()
-        )
-    assert world.writes == ["empty one"]
-    assert "one" in world.seen
+    """A stop, or the loss of the lock, ends it after the step in flight; what is left is there for the next
+    run.
+    """
+    stop = threading.Event()
+    for options in (
+        Options(present=False, stop=stop),
+        Options(present=False, lost=lambda: "gone" if stop.is_set() else ""),
+    ):
+        stop.clear()
+        world = World()
+        world.put("one")
+
+        def tell(step: Progress) -> None:
+            if step.status is Status.WAITING:
+                stop.set()
+
+        with pytest.raises(Interrupted):
+            converge(Full(name="one", world=world), NO_CLIENTS, options, tell)
+        assert world.writes == ["empty one"]
+        assert "one" in world.seen
+
+
+def test_no_write_follows_the_loss_of_the_lock() -> None:
+    """It is asked for right before the write, when all that comes before it is over; nothing else begins."""
+    world, lost = World(), [""]
+
+    def tell(step: Progress) -> None:
+        if step.status is Status.STARTED:
+            lost[0] = "it was taken away"
+
+    options = Options(lost=lambda: lost[0])
+    things = [Thing(name="one", world=world), Thing(name="two", world=world, needs=needs("one"))]
+    ended = run(plan(things, NO_CLIENTS, options), NO_CLIENTS, options, tell)
+    assert world.writes == []
+    assert [one.detail for one in ended] == ["stopped before its end", "stopped before it"]
 
 
 @dataclass(frozen=True, kw_only=True)

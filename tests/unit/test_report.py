@@ -8,7 +8,7 @@ from tables import cases
 from things import Thing, World
 
 from ackinstall.engine import Progress, Status
-from ackinstall.errors import AckinstallError
+from ackinstall.errors import AckinstallError, Interrupted, Locked, Refused, UsageError
 from ackinstall.report import Report, differences_text, progress_text
 from ackinstall.resource import Change, Difference, Kind
 
@@ -77,3 +77,23 @@ def test_an_error_is_an_event_too() -> None:
     event = {"event": "error", "reference": "a-reference", "message": "it failed", "hint": ""}
     assert json.loads(report.answer.getvalue()) == {**event, "details": ["a line of a log"]}
     assert report.progress.getvalue() == "error: it failed [a-reference]\n  | a line of a log\n"
+
+
+EXITS = [
+    ("a mistake", UsageError("a-reference", "it failed"), 2, 1),
+    ("a decision", Refused("a-reference", "it failed"), 3, 1),
+    ("a failure", AckinstallError("a-reference", "it failed"), 1, 1),
+    ("another run", Locked("a-reference", "it failed"), 5, 5),
+    ("a signal", Interrupted(), 130, 130),
+]
+
+
+@pytest.mark.parametrize(("error", "before", "after"), cases(EXITS))
+def test_an_exit_code_never_says_that_nothing_was_changed_when_something_was(
+    error: AckinstallError, before: int, after: int
+) -> None:
+    """Codes 2 and 3 do; once a write was begun a failure is 1."""
+    report = Report(answer=io.StringIO(), progress=io.StringIO())
+    assert report.exit_code(error) == before
+    report.step(Progress(ONE, Status.STARTED))
+    assert report.exit_code(error) == after

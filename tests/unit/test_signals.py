@@ -1,4 +1,6 @@
-"""Signals to a process that runs the engine: calls in flight end, no more is begun; a second ends at once."""
+"""Signals to a process that runs the engine: calls in flight end, no more is begun; a second ends at once.
+One that waits for another run ends at the first.
+"""
 
 import signal
 import subprocess
@@ -37,10 +39,36 @@ except typer.Exit as end:
 """
 
 
-def started() -> "subprocess.Popen[str]":
-    """Start the program and wait until its first call is in flight."""
+WAITING = """
+import itertools
+import signal
+import sys
+from types import SimpleNamespace
+import typer
+from ackinstall.cli import _interrupt, _reporting
+from ackinstall.lock import Claim, LeaseLock
+
+times = itertools.count()
+
+def lease(_):
+    spec = {"holderIdentity": "ann@elsewhere/4711", "renewTime": str(next(times))}
+    return {"metadata": {"resourceVersion": "1"}, "spec": spec}
+
+lock = LeaseLock(SimpleNamespace(get=lease), Claim(patience=3600), seconds=600)
+signal.signal(signal.SIGTERM, _interrupt)
+try:
+    with _reporting(SimpleNamespace(params={}, info_name='up')):
+        with lock.held(lambda why: print("begun", flush=True)):
+            print("held", flush=True)
+except typer.Exit as end:
+    sys.exit(end.exit_code)
+"""
+
+
+def started(program: str = PROGRAM) -> "subprocess.Popen[str]":
+    """Start a program and wait until its first call is in flight, or until it waits."""
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -78,4 +106,15 @@ def test_a_second_signal_ends_at_once(number: signal.Signals) -> None:
         process.wait(30)
         assert process.stdout is not None
         assert process.stdout.read() == ""
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_waiting_for_another_run_ends_at_once(number: signal.Signals) -> None:
+    """The first signal ends the wait, which looks again only every 20 s here: exit 130."""
+    with started(WAITING) as process:
+        process.send_signal(number)
+        out, err = process.communicate(timeout=10)
+    assert out == ""
+    assert err.startswith("error: stopped before the end [interrupted]\n")
     assert process.returncode == 130

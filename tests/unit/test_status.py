@@ -1,8 +1,6 @@
-"""`status` waits until all is well, or says what is not; `unlock` takes a dead run's lock away."""
+"""`status` waits until all is well, or says what is not."""
 
 import io
-import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +9,10 @@ import pytest
 from support.commands import Commands
 from support.world import World
 
-from ackinstall import board, lock
+from ackinstall import board
 from ackinstall.checks.check import Check, Outcome, Result, Severity
 from ackinstall.checks.results import MARKS
-from ackinstall.kube import Kube, Ref
+from ackinstall.kube import Ref
 from ackinstall.live import redrawn
 
 CLUSTER = ("--cluster", "demo")
@@ -129,60 +127,3 @@ def test_a_terminal_is_redrawn() -> None:
         draw(["one"])
         draw(["two"])
     assert terminal.text.getvalue().count("two") <= 1
-
-
-def test_unlock_frees_the_lock(commands: Commands) -> None:
-    """It asks first, says whose lock it was, and the next run begins at once."""
-    kube: Kube = commands.world.opened().kube
-    metadata = {"name": lock.REF.name, "namespace": lock.REF.namespace}
-    spec = {"holderIdentity": "ann@elsewhere/12", "renewTime": "2026-01-01T00:00:00.000000Z"}
-    kube.create(
-        {"apiVersion": lock.REF.api_version, "kind": lock.REF.kind, "metadata": metadata, "spec": spec}
-    )
-    refused = commands.run("unlock", *CLUSTER)
-    assert (refused.code, refused.error) == (2, "error: nobody can be asked here [not-confirmed]")
-    assert kube.get(lock.REF)
-    freed = commands.run("unlock", *CLUSTER, "--yes")
-    assert freed.code == 0
-    assert "it was held by ann@elsewhere/12, since 2026-01-01" in freed.stdout
-    assert kube.get(lock.REF) is None
-    assert "no run of ackinstall holds the lock" in commands.run("unlock", *CLUSTER, "--yes").stdout
-
-
-def test_a_run_is_told_who_holds_the_lock(commands: Commands) -> None:
-    """With a run at work elsewhere, `up` and `down` are exit 5 and change nothing; readers go on."""
-    commands.run("up", *CLUSTER, "--yes")
-    world = commands.world
-    claim = lock.Claim(
-        caller="arn:aws:iam::123456789012:user/ann", command="up", holder=lock.Holder("ann", "elsewhere", 12)
-    )
-    stop = SimpleNamespace(is_set=lambda: False, set=lambda: None)
-    with lock.held(world.opened().kube, claim, stop, seconds=0.6):  # type: ignore[arg-type]
-        answer = commands.run("down", *CLUSTER, "--yes")
-        assert answer.code == 5, answer
-        assert "'ackinstall up' by 'arn:aws:iam::123456789012:user/ann' on ann@elsewhere/12" in answer.error
-        assert commands.run("plan", *CLUSTER, "--exit-code").code == 0
-
-
-def test_a_run_that_waited_looks_again(commands: Commands) -> None:
-    """What another run took away meanwhile is made again, though the plan had found it as wanted."""
-    commands.run("up", *CLUSTER, "--yes")
-    world, iam = commands.world, commands.world.aws.client("iam")
-    iam.delete_role_policy(RoleName=IAM_ROLE, PolicyName="SagemakerStudioAccess")
-    claim = lock.Claim(command="down", holder=lock.Holder("ann", "elsewhere", 12))
-    begun, stop = threading.Event(), threading.Event()
-
-    def other() -> None:
-        with lock.held(world.opened().kube, claim, stop, seconds=0.6):
-            begun.set()
-            time.sleep(1.5)  # longer than the second run takes to plan
-            world.cluster.delete(Ref("v1", "ConfigMap", "ackinstall", "ack-system"))
-
-    working = threading.Thread(target=other)
-    working.start()
-    begun.wait(10)
-    answer = commands.run("up", *CLUSTER, "--yes", "--lock-timeout", "60")
-    working.join()
-    assert answer.code == 0, answer
-    assert "waits for another run: 'ackinstall down'" in answer.stderr
-    assert commands.run("plan", *CLUSTER, "--exit-code").code == 0

@@ -1,9 +1,6 @@
 """What `down` finds by the mark alone, shows before it goes, and proves at its end."""
 
 import json
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +9,6 @@ from support.cluster import ApiError
 from support.commands import Commands
 from support.world import World
 
-from ackinstall import lock
 from ackinstall.kube import Kube, Manifest
 
 ROLE = "ack-controller-role-demo"
@@ -206,18 +202,3 @@ def test_a_kind_that_may_not_be_listed_is_named(installed: Commands) -> None:
     assert "models.sagemaker.services.k8s.aws is forbidden" in answer.error
     installed.kube = lambda kube: kube
     assert installed.world.inventory() == before
-
-
-def test_the_lease_of_a_run_that_was_killed_at_its_end_goes(installed: Commands) -> None:
-    """With nothing left to do but the lock of a dead run, the next run takes that away too."""
-    assert installed.run(*DOWN).code == 0
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        process.wait()
-    holder = lock.Holder("ann", socket.gethostname(), process.pid)
-    spec = {"holderIdentity": str(holder), "renewTime": "2026-01-01T00:00:00.000000Z"}
-    metadata = {"name": lock.REF.name, "namespace": lock.REF.namespace}
-    installed.world.cluster.create(
-        {"apiVersion": lock.REF.api_version, "kind": lock.REF.kind, "metadata": metadata, "spec": spec}
-    )
-    assert installed.run(*DOWN).code == 0
-    assert installed.world.cluster.get(lock.REF) is None
