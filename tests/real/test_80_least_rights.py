@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from inventory import Inventory, inventory
 from sandboxed import Sandboxed
+from users import ADMINISTRATION, POLICY, allow, as_user
 
-USER, POLICY = "least", "installer"
-ADMINISTRATION = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+USER = "least"
 BOUNDARY = "arn:aws:iam::aws:policy/AdministratorAccess"
 OTHER = {"Key": "ackinstall:us-west-2/other", "Value": "user"}
 """The mark of another cluster that shares an object."""
@@ -29,22 +29,8 @@ NOT_NEEDED_HERE = {
 @pytest.fixture
 def least(bare: Sandboxed) -> Iterator[Sandboxed]:
     """Give the sandbox as a user sees it who has the least policy and administers the cluster."""
-    iam, eks = bare.aws("iam"), bare.aws("eks")
-    user = iam.create_user(UserName=USER)["User"]["Arn"]
-    _allow(bare, _policy(bare))
-    key = iam.create_access_key(UserName=USER)["AccessKey"]
-    eks.create_access_entry(clusterName=bare.name, principalArn=user)
-    eks.associate_access_policy(
-        clusterName=bare.name,
-        principalArn=user,
-        policyArn=ADMINISTRATION,
-        accessScope={"type": "cluster"},
-    )
-    yield bare.seen_by(USER, key)
-    eks.delete_access_entry(clusterName=bare.name, principalArn=user)
-    iam.delete_access_key(UserName=USER, AccessKeyId=key["AccessKeyId"])
-    iam.delete_user_policy(UserName=USER, PolicyName=POLICY)
-    iam.delete_user(UserName=USER)
+    with as_user(bare, USER, _policy(bare)) as user:
+        yield user
 
 
 def _policy(world: Sandboxed, *options: str) -> Mapping[str, Any]:
@@ -54,9 +40,7 @@ def _policy(world: Sandboxed, *options: str) -> Mapping[str, Any]:
 
 
 def _allow(world: Sandboxed, policy: Mapping[str, Any]) -> None:
-    """Let the user have the rights of this policy alone."""
-    document = json.dumps(policy)
-    world.aws("iam").put_user_policy(UserName=USER, PolicyName=POLICY, PolicyDocument=document)
+    allow(world, USER, policy)
 
 
 def test_least_policy(bare: Sandboxed, least: Sandboxed, empty: Inventory) -> None:

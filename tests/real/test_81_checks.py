@@ -1,15 +1,16 @@
 """What checks see on real parts: trust that is broken, a pod without identity, two runs at once."""
 
 import json
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 from inventory import Inventory, inventory
 from sandboxed import Sandboxed, until
+from users import as_user
 
-from ackinstall.lock import Claim, held
+from ackinstall.lock import REF, Claim, LeaseLock
 
 NAMESPACE, ACCOUNT = "ack-system", "ack-sagemaker-controller"
 ROLE_ARN = "eks.amazonaws.com/role-arn"
@@ -105,21 +106,76 @@ def test_before_an_installation(
     assert inventory(bare) == empty
 
 
-@pytest.mark.parametrize("other", ["up", "down"])
-def test_two_at_once(installed: Sandboxed, other: str) -> None:
-    """Of two runs at once one works, and the other waits for it or exits 5; the next `up` mends the rest."""
-    with ThreadPoolExecutor(2) as pool:
-        runs = [pool.submit(installed.shell, *installed.command(one, "--yes")) for one in ("up", other)]
-        assert {run.result().returncode for run in runs} <= {0, 5}, [run.result() for run in runs]
-    installed.up()
-    assert installed.changes() == {}
+def _drifted(world: Sandboxed) -> None:
+    """Install, and change what takes `up` some writes to mend."""
+    world.up()
+    names = json.loads(world.run("outputs", "--format", "json").stdout)
+    for spoil in (_subject, _provider):
+        spoil(world, names)
+    world.aws("s3").delete_bucket_policy(Bucket=names["SAGEMAKER_BUCKET"])
+
+
+def _own_writes(world: Sandboxed) -> list[tuple[float, float]]:
+    """Return when this user's writes of AWS began and ended."""
+    own = (call for call in world.writes() if call["caller"].endswith(world.caller))
+    return [(call["time"], call["time"] + call["seconds"]) for call in own]
+
+
+def _span(writes: list[tuple[float, float]]) -> tuple[float, float]:
+    """Return when the first write began, and when the last one ended."""
+    return min(start for start, _ in writes), max(end for _, end in writes)
+
+
+@pytest.mark.parametrize(
+    ("begin", "other"),
+    [pytest.param(lambda _: None, "up", id="up"), pytest.param(_drifted, "down", id="down")],
+)
+def test_two_at_once(bare: Sandboxed, begin: Callable[[Sandboxed], None], other: str) -> None:
+    """Of two runs at once the one that waits writes only when the other has ended, and both succeed."""
+    begin(bare)
+    bare.break_aws(latency={"iam": 0.2, "s3": 0.2})
+    with as_user(bare, "colleague") as colleague, ThreadPoolExecutor(2) as pool:
+        bare.forget_calls()
+        runs = [
+            pool.submit(one.run, command, "--yes", "--lock-timeout", "200")
+            for one, command in ((bare, "up"), (colleague, other))
+        ]
+        told = "".join(run.result().stderr for run in runs)
+        spans = [_span(writes) for writes in map(_own_writes, (bare, colleague)) if writes]
+    assert told.count("waits for another run: 'ackinstall ") == 1
+    assert all(end < start for (_, end), (start, _) in pairwise(sorted(spans)))
+    bare.mend_aws()
+    bare.up()
+    assert bare.changes() == {}
+
+
+def test_one_of_two_at_once(bare: Sandboxed) -> None:
+    """Of two runs that do not wait one works, and the other is exit 5 and has written nothing."""
+    with as_user(bare, "colleague") as colleague, ThreadPoolExecutor(2) as pool:
+        bare.forget_calls()
+        runs = list(pool.map(Sandboxed.try_up, (bare, colleague)))
+        assert sorted(run.returncode for run in runs) == [0, 5], runs
+        (late,) = (one for one, run in zip((bare, colleague), runs, strict=True) if run.returncode)
+        assert _own_writes(late) == []
+    assert bare.changes() == {}
 
 
 def test_lock_of_another(installed: Sandboxed) -> None:
     """While somebody else holds the lock `down` exits 5, says who it is, and changes nothing."""
     claim = Claim(caller="arn:aws:iam::123456789012:user/ann", command="up")
-    with held(installed.kube, claim, threading.Event()):
+    with LeaseLock(installed.kube, claim).held():
         before = inventory(installed)
         refused = installed.down(code=5)
     assert "'ackinstall up' by 'arn:aws:iam::123456789012:user/ann' on" in refused.stderr
     assert {key: one for key, one in before.items() if "Lease" not in key} == inventory(installed)
+
+
+def test_only_the_lease_that_was_seen_is_deleted(installed: Sandboxed) -> None:
+    """The API server refuses to delete a lease that was renewed after it was looked at."""
+    with LeaseLock(installed.kube, Claim()).held():
+        seen = installed.kube.get(REF)
+        assert seen is not None
+        until(lambda: installed.kube.get(REF) != seen)
+        with pytest.raises(Exception, match="Conflict"):
+            installed.kube.delete(REF, only=seen)
+    assert installed.kube.get(REF) is None
