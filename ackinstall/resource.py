@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ackinstall.errors import AckinstallError
+from ackinstall.redaction import redact
 
 if TYPE_CHECKING:
     from ackinstall.clients import Clients
@@ -77,12 +78,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class Change:
-    """What has to happen to `resource`, and why."""
+    """What has to happen to `resource`, and why: in others' words too, without what could be a credential."""
 
     kind: Kind
     resource: "Resource"
     differences: tuple[Difference, ...] = ()
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", redact(self.reason))
 
     @property
     def paths(self) -> frozenset[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ackinstall.kube import Manifest, Ref, ref_of
+from ackinstall.redaction import one_line
 
 ACK = ".services.k8s.aws"
 """How the API groups of all ACK controllers end."""
@@ -132,7 +133,7 @@ def describe(
         finalizers=tuple(metadata.get("finalizers") or ()),
         created=metadata.get("creationTimestamp", ""),
         manager=_manager(metadata),
-        trouble=_trouble(status),
+        trouble=one_line(_trouble(status)),
         is_going="deletionTimestamp" in metadata,
         manifest=manifest,
     )
