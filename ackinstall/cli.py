@@ -542,6 +542,7 @@ def _opening(ctx: typer.Context, report: "Report") -> "Iterator[Opening]":
     before = report.aws_calls
     with opening(_choice(ctx), _doors(ctx)) as found:
         report.aws_calls = lambda: before() + found.aws_calls
+        report.cluster, report.region = found.choice.cluster, found.choice.region
         yield found
 
 

@@ -7,17 +7,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from ackinstall import __version__
-from ackinstall.errors import no_region
+from ackinstall.errors import REQUEST, expired, no_region
 from ackinstall.helm import Helm, HelmBinary
 from ackinstall.kube import Kube, open_cluster, open_context
+from ackinstall.request import request
 from ackinstall.resources.role_book import RoleBook
 
+_GIVEN = "ackinstall"
+"""The key of a call's parameters in botocore's context of the call."""
 TOKEN_SECONDS = 600
 """How long an EKS token is used; EKS accepts it for 15 minutes."""
 
@@ -70,6 +73,9 @@ class Session:
         self.region: str = self._session.region_name
         self.calls = 0
         self._session.events.register("before-send", self._count)
+        self._session.events.register("before-parameter-build", _keep)
+        self._session.events.register("after-call", self._attach)
+        self._caller = ""
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._counting = threading.Lock()
@@ -77,6 +83,21 @@ class Session:
     def _count(self, **_: object) -> None:
         with self._counting:
             self.calls += 1
+
+    def _attach(
+        self,
+        http_response: Any,  # noqa: ANN401 (botocore's)
+        parsed: dict[str, Any],
+        model: Any,  # noqa: ANN401 (same)
+        context: Mapping[str, Any],
+        **_: object,
+    ) -> None:
+        """Put into the answer of a call that failed, in part too, what it asked for."""
+        if http_response.status_code >= 300 or "Errors" in parsed:  # noqa: PLR2004 (HTTP)
+            service = model.service_model.signing_name
+            parsed[REQUEST] = request(service, model.name, context[_GIVEN], self.region, self._caller)
+        elif model.name == "GetCallerIdentity":
+            self._caller = parsed["Arn"]
 
     def client(self, service: str) -> Any:  # noqa: ANN401 (boto3's clients are made at run time)
         """See Aws."""
@@ -101,7 +122,11 @@ class Session:
 
         The token is a presigned GetCallerIdentity that names the cluster in a signed header:
         https://docs.aws.amazon.com/eks/latest/best-practices/identity-and-access-management.html
+        Raises UsageError for credentials that have expired: the cluster would call them an unknown identity.
         """
+        until = self.expiry()
+        if until and until <= datetime.now(UTC):
+            raise expired()
         sts = self._session.client("sts")
         name_it = lambda request, **_: request.headers.__setitem__("x-k8s-aws-id", cluster)  # noqa: E731
         sts.meta.events.register("before-sign.sts.GetCallerIdentity", name_it)
@@ -126,6 +151,11 @@ class Session:
         )
         session.events.register("before-send", self._count)
         return str(session.client("sts").get_caller_identity()["Arn"])
+
+
+def _keep(params: Mapping[str, Any], context: dict[str, Any], **_: object) -> None:
+    """Keep a call's parameters with it until its answer is there."""
+    context[_GIVEN] = params
 
 
 class TokenCache:

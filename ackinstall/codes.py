@@ -36,13 +36,35 @@ EXISTS = frozenset({"EntityAlreadyExists", "BucketAlreadyOwnedByYou", "ResourceI
 ABSENT = frozenset(
     {"NoSuchEntity", "NoSuchBucket", "ResourceNotFoundException", "404", "NotFound", "NoSuchTagSet"}
 )
-DENIED = frozenset(
-    {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "Forbidden", "AuthFailure"}
-)
-EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "Forbidden"})
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
+# Each service has its own name for keys that it does not know, and for a signature that they do not make:
+# https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
 INVALID_KEYS = frozenset(
-    {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+    {
+        "AuthFailure",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSecurity",
+        "InvalidSignature",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "MissingSecurityHeader",
+        "NotAuthorized",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClient",
+        "UnrecognizedClientException",
+    }
 )
+# Signed at another time than AWS has. Other services say so under the code of a wrong signature.
+SKEWED = frozenset({"RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"})
+SKEWED_WORDS = ("signature expired", "signature not yet current")
+# The account has not turned something on: a region, a service.
+NOT_ENABLED = frozenset({"OptInRequired", "RegionDisabledException", "SubscriptionRequiredException"})
 CONNECTION = frozenset(
     {
         "ConnectionError",
@@ -54,6 +76,7 @@ CONNECTION = frozenset(
         "MaxRetryError",
         "NewConnectionError",
         "ProtocolError",
+        "ProxyConnectionError",
         "ReadTimeoutError",
         "ResponseStreamingError",
     }

@@ -14,30 +14,48 @@ denial says is read in ackinstall.denied (AWS) and ackinstall.forbidden (Kuberne
 """
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from ackinstall import denied, forbidden, web_identity
-from ackinstall.codes import ABSENT, CONNECTION, DENIED, EXISTS, EXPIRED, INVALID_KEYS, LATER, THROTTLED
-from ackinstall.redaction import redact
+from ackinstall.codes import (
+    ABSENT,
+    CONNECTION,
+    DENIED,
+    EXISTS,
+    EXPIRED,
+    INVALID_KEYS,
+    LATER,
+    NOT_ENABLED,
+    SKEWED,
+    SKEWED_WORDS,
+    THROTTLED,
+)
+from ackinstall.redaction import one_line, redact
+from ackinstall.request import Request
+
+REQUEST = "Request"
+"""Where ackinstall.clients puts what was asked for into the answer of a call that failed."""
 
 
 class AckinstallError(Exception):
     """A failure as a person reads it.
 
-    Arguments: `reference` (kebab-case, stable, for searching), `message` (one sentence, lower case),
-    `hint` (what to do next, with the full command where there is one), `details` (lines of others to look at,
-    such as a log's, without credentials).
+    Arguments: `reference` (kebab-case, stable, a section of docs/errors.md), `message` (one sentence, lower
+    case), `hint` (what to do next, with the full command where there is one), `details` (lines of others to
+    look at, such as a log's). Texts of others may be in all of them: each becomes one line, without what
+    could be a credential. As a string it keeps its lines, for a wait that is told on several.
     """
 
     exit_code = 1
 
     def __init__(self, reference: str, message: str, hint: str = "", details: Sequence[str] = ()) -> None:
-        super().__init__(message)
+        super().__init__(redact(message))
         self.reference = reference
-        self.message = message
-        self.hint = hint
-        self.details = tuple(details)
+        self.message = one_line(message)
+        self.hint = one_line(hint)
+        self.details = tuple(map(redact, details))
 
 
 class Retry(AckinstallError):
@@ -152,10 +170,50 @@ def cannot_write(error: OSError, other: str) -> UsageError:
     return UsageError("cannot-write", message, f"name {other}")
 
 
+def expired() -> UsageError:
+    """Return the error for credentials that have expired."""
+    return UsageError(
+        "expired-credentials",
+        "the AWS credentials have expired",
+        "log in again, as with `aws sso login`, then run the command again",
+    )
+
+
 def no_region() -> UsageError:
     """Return the error for a missing region."""
     return UsageError(
         "no-region", "no AWS region is set", "add `--region us-west-2`, or run `export AWS_REGION=us-west-2`"
+    )
+
+
+def filled(hint: str, cluster: str, region: str | None = None) -> str:
+    """Return a hint whose commands name the `cluster`, and the `region` where one was chosen, in the place of
+    NAME.
+    """
+    where = f" --region {region}" if region else ""
+    return re.sub(r"(--cluster(?:-name)? |-cluster --name )NAME\b", rf"\g<1>{cluster}{where}", hint)
+
+
+def refused(code: str, text: str, asked: Request, about: str = "") -> AckinstallError:
+    """Return what AWS's error `code` and `text` mean for a call, or for one object of a call for many."""
+    operation = asked.action.rpartition(":")[2]
+    if code in DENIED:
+        denial = denied.read(text, asked)
+        return AckinstallError("access-denied", about + denial.message, denial.hint)
+    if code in THROTTLED:
+        return Retry(f"{about}AWS throttles {operation} ({code})", "throttled", _throttled_hint(operation))
+    if code in LATER:
+        return _later(operation, code, about)
+    if code in EXISTS:
+        return Retry(f"{about}{operation} found it there already", "exists-already")
+    if code in ABSENT:
+        return Retry(f"{about}{operation} does not see it ({code})", "not-visible")
+    return AckinstallError(
+        "aws-refused",
+        f"{about}{operation} failed: {code}: {text}",
+        "mend what AWS names, then run the same command again; the call stands in `aws cloudtrail "
+        f"lookup-events --lookup-attributes AttributeKey=EventName,AttributeValue={operation} "
+        "--max-results 5`",
     )
 
 
@@ -166,34 +224,45 @@ def _from_aws(error: Any, about: str) -> AckinstallError:  # noqa: ANN401 (a bot
     text = aws_text(error) or code
     if operation == web_identity.OPERATION and (refusal := web_identity.explain(code, text)):
         return AckinstallError(refusal.reference, about + refusal.message, refusal.hint)
-    if code in EXPIRED:
+    if wrong := _wrong_credentials(code, text):
+        return wrong
+    asked = error.response.get(REQUEST) or Request(operation)
+    if status >= 500 and code not in THROTTLED:  # noqa: PLR2004 (HTTP)
+        return _later(operation, code, about)
+    return refused(code, text, asked, about)
+
+
+def _later(operation: str, code: str, about: str) -> Retry:
+    hint = "see https://health.aws.amazon.com/health/status, then run the same command again"
+    return Retry(f"{about}{operation} must be tried again ({code})", "aws-not-ready", hint)
+
+
+def _wrong_credentials(code: str, text: str) -> UsageError | None:
+    """Return what is wrong with the login, or with the account; AWS's text may echo the whole request."""
+    if code in SKEWED or (code in INVALID_KEYS and any(one in text.lower() for one in SKEWED_WORDS)):
         return UsageError(
-            "expired-credentials",
-            "the AWS credentials have expired",
-            "log in again, as with `aws sso login`, then run the command again",
+            "clock-skewed",
+            f"the clock of this machine is not AWS's, so AWS does not accept its signatures ({code})",
+            "set it, as with `sudo timedatectl set-ntp true`, then run the command again; `ackinstall check "
+            "--pre --cluster NAME` shows by how much it is off",
         )
+    if code in EXPIRED:
+        return expired()
     if code in INVALID_KEYS:
         return UsageError(
             "invalid-credentials",
             f"AWS does not accept the credentials ({code})",
-            "see whose they are with `aws configure list`; `aws sts get-caller-identity` tries them",
+            "see whose they are with `aws configure list`; `aws sts get-caller-identity` tries them; in a "
+            "region that the account has not enabled none are accepted",
         )
-    if code in DENIED:
-        is_s3 = "HostId" in error.response.get("ResponseMetadata", {})  # which only S3's answers have
-        denial = denied.read(text, operation, is_s3=is_s3)
-        return AckinstallError("access-denied", about + denial.message, denial.hint)
-    if code in THROTTLED:
-        return Retry(f"{about}AWS throttles {operation} ({code})", "throttled", _throttled_hint(operation))
-    if code in LATER or status >= 500:  # noqa: PLR2004 (HTTP)
-        return Retry(f"{about}{operation} must be tried again ({code})", "aws-not-ready", _AWS_HINT)
-    if code in EXISTS:
-        return Retry(f"{about}{operation} found it there already", "exists-already")
-    if code in ABSENT:
-        return Retry(f"{about}{operation} does not see it ({code})", "not-visible")
-    return AckinstallError("aws-refused", f"{about}{operation} failed: {code}: {text}")
-
-
-_AWS_HINT = "see https://health.aws.amazon.com/health/status, then run the same command again"
+    if code in NOT_ENABLED:
+        return UsageError(
+            "not-enabled",
+            f"the account has not enabled the region, or the service in it ({code})",
+            "see which it has with `aws account list-regions --region-opt-status-contains ENABLED "
+            "ENABLED_BY_DEFAULT`; `aws account enable-region --region-name REGION` enables one",
+        )
+    return None
 
 
 def _throttled_hint(operation: str) -> str:
@@ -207,47 +276,93 @@ def _throttled_hint(operation: str) -> str:
 def _from_kubernetes(error: Any, about: str) -> AckinstallError:  # noqa: ANN401 (a kubernetes ApiException)
     status = int(error.status or 0)
     text = _kubernetes_text(error)
-    told = " ".join(text.replace('"', "'").split())
     if status == 401:  # noqa: PLR2004 (HTTP)
-        return AckinstallError(
-            "kubernetes-login-refused",
-            f"{about}the cluster does not accept this AWS identity",
-            "give it an access entry: `aws eks create-access-entry --cluster-name NAME --principal-arn ARN`",
-        )
+        return login_refused(about)
+    if told := kubernetes_refuses(text, about):
+        return told
+    says = f"{about}the Kubernetes API says: {_quoted(text)}"
     if status == 403:  # noqa: PLR2004 (HTTP)
-        return kubernetes_forbids(text, about) or AckinstallError(
-            "admission-refused",
-            f"{about}the Kubernetes API says: {told}",
-            "a quota, a pod security level or an admission policy of the cluster decides this: change that, "
-            "or the values in the profile",
-        )
+        return AckinstallError("admission-refused", says, _ADMISSION_HINT)
     if status in (0, 404, 409, 410, 429) or status >= 500:  # noqa: PLR2004 (HTTP)
-        return Retry(f"{about}the Kubernetes API says: {told}", "kubernetes-not-ready")
-    return AckinstallError("kubernetes-refused", f"{about}the Kubernetes API says: {told}")
+        return Retry(says, "kubernetes-not-ready")
+    return AckinstallError(
+        "kubernetes-refused",
+        says,
+        "`ackinstall render --cluster NAME --to DIR` writes what is sent, and `kubectl apply --server-side "
+        "--dry-run=server --filename FILE` tries one of the files; `ackinstall check --pre --cluster NAME` "
+        "names a version of Kubernetes that is too old",
+    )
 
 
-def kubernetes_forbids(text: str, about: str = "") -> AckinstallError | None:
-    """Return what the API server's `text`, which helm passes on too, means when it is a refusal that names a
-    missing right, or a namespace that is going away; None when it is neither. `about` begins the message.
+LOGIN_REFUSED = "kubernetes-login-refused"
+_GRANT = (
+    "an administrator gives it an access entry with `aws eks create-access-entry --cluster-name NAME "
+    "--principal-arn ARN`, where ARN is the user's, or the role's with its path"
+)
+
+
+def login_refused(about: str = "", grant: str = _GRANT) -> AckinstallError:
+    """Return the error for an identity that the cluster does not know; `grant` is what makes it known."""
+    return AckinstallError(
+        LOGIN_REFUSED,
+        f"{about}the cluster does not accept this AWS identity",
+        "credentials that have expired are refused like this, and `aws sts get-caller-identity` tries them; "
+        f"else {grant}",
+    )
+
+
+_ADMISSION_HINT = (
+    "a quota, a pod security level or an admission policy of the cluster decides this: change that, "
+    "or the values in the profile"
+)
+_WEBHOOKS = "`kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations`"
+_DENIED_BY_WEBHOOK = re.compile(r"admission webhook [\"'](?P<name>[^\"']+)[\"'] denied the request")
+_FAILING_WEBHOOK = re.compile(r"failed calling webhook [\"'](?P<name>[^\"']+)[\"']")
+_TERMINATING = re.compile(r"in namespace (?P<name>[\w-]+) because it is being terminated")
+
+
+def kubernetes_refuses(text: str, about: str = "") -> AckinstallError | None:
+    """Return what the API server's `text`, which helm passes on too, means when it names a missing right, a
+    webhook, or a namespace that is going away; None when it does not. `about` begins the message.
     """
+    says = f"{about}the Kubernetes API says: {_quoted(text)}"
     if found := forbidden.read(text):
         return AckinstallError(
             "kubernetes-forbidden",
             about + found.message,
             f"{found.hint}; or make it administrator of the cluster (AmazonEKSClusterAdminPolicy)",
         )
-    if "because it is being terminated" in text:
-        told = " ".join(text.replace('"', "'").split())
-        return Retry(f"{about}the Kubernetes API says: {told}", "namespace-terminating", TERMINATING_HINT)
+    if match := _DENIED_BY_WEBHOOK.search(text):
+        return AckinstallError(
+            "admission-refused",
+            says,
+            f"the webhook '{match['name']}' decides this: change its rules, or the values in the profile; "
+            f"{_WEBHOOKS} shows whose it is",
+        )
+    if match := _FAILING_WEBHOOK.search(text):
+        return Retry(
+            says,
+            "webhook-fails",
+            f"what serves the webhook '{match['name']}' has to answer: {_WEBHOOKS} shows which service that "
+            "is, `kubectl get endpoints --all-namespaces` whether it has pods",
+        )
+    if match := _TERMINATING.search(text):
+        return Retry(says, "namespace-terminating", terminating_hint(match["name"]))
     return None
 
 
-TERMINATING_HINT = (
-    "see what holds it with `kubectl get namespace NAME --output jsonpath={.status.conditions}`: a finalizer "
-    "goes when its controller runs (ACK's also by `ackinstall down --cluster NAME --workloads retain`), an "
-    "API that does not answer is named by `kubectl get apiservices`; then run the same command again"
-)
-"""What helps when a namespace stays in Terminating."""
+def terminating_hint(namespace: str) -> str:
+    """Return what helps when a namespace stays in Terminating."""
+    return (
+        f"see what holds it with `kubectl get namespace {namespace} --output "
+        "jsonpath={.status.conditions}`: a finalizer goes when its controller runs (ACK's also by "
+        "`ackinstall down --cluster NAME --workloads retain`), an API that does not answer is named by "
+        "`kubectl get apiservices`; then run the same command again"
+    )
+
+
+def _quoted(text: str) -> str:
+    return " ".join(text.replace('"', "'").split())
 
 
 def _kubernetes_text(error: Any) -> str:  # noqa: ANN401 (a kubernetes ApiException)
@@ -259,4 +374,4 @@ def _kubernetes_text(error: Any) -> str:  # noqa: ANN401 (a kubernetes ApiExcept
 
 
 def _sentence(error: BaseException) -> str:
-    return redact(" ".join(str(error).split()))[:400]
+    return one_line(str(error))[:400]

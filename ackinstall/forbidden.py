@@ -21,6 +21,10 @@ _ESCALATION = re.compile(
     re.DOTALL,
 )
 
+_ROLE = re.compile(r":assumed-role/([^/]+)/")
+GROUP = "ackinstall"
+"""The group, in Kubernetes, that hints name."""
+
 Right = tuple[str, str, str, str]
 """A verb, on an API group's kind of objects (its plural name, or the path of a URL), in a namespace or "" for
 all of them."""
@@ -61,13 +65,31 @@ def read(text: str) -> Forbidden | None:
 
 
 def remedy(user: str, rights: Iterable[Right]) -> str:
-    """Return the rules that allow all `rights`, in YAML on one line, and the roles that they belong into."""
+    """Return the rules that allow all `rights`, in YAML on one line, and the roles that they belong into. A
+    session is another user tomorrow, so its role's access entry gets a group, which is bound in its place.
+
+    https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html
+    """
     places: dict[str, dict[tuple[str, str], list[str]]] = {}
     for verb, group, resource, namespace in rights:
         verbs = places.setdefault(namespace, {}).setdefault((group, resource), [])
         verbs += [verb] if verb not in verbs else []
     told = [f"{_place(namespace)}: {_rules(objects)}" for namespace, objects in sorted(places.items())]
-    return f"bind {_who(user)} to {'; and to '.join(told)}"
+    to = f"to {'; and to '.join(told)}"
+    role = _ROLE.search(user)
+    if role is None:
+        return f"bind {_who(user)} {to}"
+    return (
+        f"bind the group '{GROUP}' {to}; and let the role '{role[1]}' be in it: `aws eks update-access-entry "
+        f"--cluster-name NAME --principal-arn {role_arn(role[1])} --kubernetes-groups {GROUP}`"
+    )
+
+
+def role_arn(name: str) -> str:
+    """Return what a shell replaces by the ARN of a role: its path is not in its sessions' ARNs, and an access
+    entry has it.
+    """
+    return f'"$(aws iam get-role --role-name {name} --query Role.Arn --output text)"'
 
 
 def _place(namespace: str) -> str:

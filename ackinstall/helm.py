@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 import yaml
 
-from ackinstall.errors import AckinstallError, Retry, UsageError, kubernetes_forbids
+from ackinstall.errors import AckinstallError, Retry, UsageError, kubernetes_refuses, login_refused
 from ackinstall.kube import Manifest
 
 T = TypeVar("T")
@@ -204,6 +204,65 @@ def _time(text: str) -> datetime:
         return datetime.fromtimestamp(0, UTC)
 
 
+_TRY = "try `helm show chart oci://public.ecr.aws/aws-controllers-k8s/sagemaker-chart`"
+_LOGIN = re.compile(
+    r"has asked for the client to provide credentials|(?<!401)(?:^|: )Unauthorized\s*$", re.MULTILINE
+)
+"""How the API server's 401 reads in helm's words; a registry's has its number before it."""
+# In this order, by the words in lower case. A bare 403 may be a part of a digest, or of a refused value.
+_MEANINGS: tuple[tuple[str, Callable[[str], AckinstallError]], ...] = (
+    (
+        r"another operation .* is in progress",
+        lambda line: Retry(
+            f"helm says: {line}",
+            "release-pending",
+            "see who is at work with `helm list --all-namespaces --pending`; when nobody is, the same "
+            "command again makes the release anew",
+        ),
+    ),
+    (
+        r"has been modified|timed out waiting|conflict",
+        lambda line: Retry(f"helm says: {line}", "helm-busy"),
+    ),
+    (
+        r"not found|could not locate a version|no matching version|manifest unknown|name unknown",
+        lambda line: AckinstallError(
+            "chart-not-found", f"helm says: {line}", f"to see whether the registry answers, {_TRY}"
+        ),
+    ),
+    (
+        r"status code:? 40[13]\b|: 40[13] |\b40[13] (?:unauthorized|forbidden)|unauthorized: |denied: ",
+        lambda line: AckinstallError(
+            "registry-refused",
+            f"the registry refused: {line}",
+            "stale credentials? run `helm registry logout public.ecr.aws`",
+        ),
+    ),
+    (
+        r"kubernetes cluster unreachable|connection refused .*:\d+: connect",
+        lambda line: Retry(f"helm says: {line}", "kubernetes-unreachable"),
+    ),
+    (
+        r"dial tcp|no such host|i/o timeout|proxyconnect|tls: |forbidden|eof|toomanyrequests",
+        lambda line: Retry(
+            f"the registry cannot be reached: {line}",
+            "registry-unreachable",
+            f"check the network and HTTPS_PROXY, then {_TRY}",
+        ),
+    ),
+    (
+        "",
+        lambda line: AckinstallError(
+            "helm-failed",
+            f"helm failed: {line}",
+            "`ackinstall render --cluster NAME --to DIR` writes the values that helm is given; `helm "
+            "template RELEASE oci://public.ecr.aws/aws-controllers-k8s/SERVICE-chart --values FILE --debug` "
+            "shows what becomes of them",
+        ),
+    ),
+)
+
+
 def explain(stderr: str) -> AckinstallError:
     """Return what a failed helm command means, told by its words, because it gives no codes."""
     line = next((one for one in stderr.strip().splitlines()[::-1] if one.strip()), "no reason was given")
@@ -213,36 +272,8 @@ def explain(stderr: str) -> AckinstallError:
         return UsageError("helm-missing", "the program 'helm' is not on PATH", INSTALL_HELM)
     if "release: not found" in lower:
         return _ReleaseMissing("release-missing", line)
-    if told := kubernetes_forbids(stderr, "helm: "):
+    if told := kubernetes_refuses(line, "helm: ") or kubernetes_refuses(stderr, "helm: "):
         return told
-    if re.search(r"another operation .* is in progress", lower):
-        return Retry(
-            f"helm says: {line}",
-            "release-pending",
-            "see who is at work with `helm list --all-namespaces --pending`; when nobody is, the same "
-            "command again makes the release anew",
-        )
-    if re.search(r"has been modified|timed out waiting|conflict", lower):
-        return Retry(f"helm says: {line}", "helm-busy")
-    if re.search(
-        r"not found|could not locate a version|no matching version|manifest unknown|name unknown", lower
-    ):
-        return AckinstallError("chart-not-found", f"helm says: {line}")
-    if re.search(r"403|401|denied: ", lower):
-        return AckinstallError(
-            "registry-refused",
-            f"the registry refused: {line}",
-            "stale credentials? run `helm registry logout public.ecr.aws`",
-        )
-    if re.search(r"kubernetes cluster unreachable|connection refused .*:\d+: connect", lower):
-        return Retry(f"helm says: {line}", "kubernetes-unreachable")
-    if re.search(
-        r"dial tcp|no such host|i/o timeout|proxyconnect|tls: |forbidden|eof|toomanyrequests", lower
-    ):
-        return Retry(
-            f"the registry cannot be reached: {line}",
-            "registry-unreachable",
-            "check the network and HTTPS_PROXY, then try `helm show chart "
-            "oci://public.ecr.aws/aws-controllers-k8s/sagemaker-chart`",
-        )
-    return AckinstallError("helm-failed", f"helm failed: {line}")
+    if _LOGIN.search(stderr):
+        return login_refused("helm: ")
+    return next(mean(line) for words, mean in _MEANINGS if re.search(words, lower))

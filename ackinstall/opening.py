@@ -11,9 +11,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ackinstall import catalog, controllers, facts, mistakes, profile, remains, rights
+from ackinstall import catalog, controllers, facts, forbidden, mistakes, profile, remains, rights
 from ackinstall.clients import Access, Aws, Clients
-from ackinstall.errors import AckinstallError, UsageError
+from ackinstall.errors import LOGIN_REFUSED, AckinstallError, UsageError, login_refused
 from ackinstall.facts import Caller, Chart, Cluster, Facts
 from ackinstall.gone import GoneCluster, GoneReleases
 from ackinstall.helm import Helm
@@ -88,7 +88,12 @@ class Opening:
     @once
     def server_version(self) -> str:
         """The API server's version: it answers, and lets us in."""
-        return reach(self.clients.kube, self.cluster.endpoint)
+        try:
+            return reach(self.clients.kube, self.cluster.endpoint)
+        except AckinstallError as error:
+            if error.reference == LOGIN_REFUSED:
+                raise login_refused(grant=self.grant()) from error
+            raise
 
     @once
     def helm_version(self) -> str:
@@ -150,10 +155,21 @@ class Opening:
         opened: Aws | None = vars(self).get("aws")
         return opened.calls if opened else 0
 
-    @property
     def grant(self) -> str:
-        """The hint for rights on the cluster that are missing; "" when the cluster is gone."""
-        return rights.grant(self._found.arn, self.caller.arn) if self._found else ""
+        """Return the hint for rights on the cluster that are missing; "" when the cluster is gone."""
+        return rights.grant(self._found.arn, self._principal()) if self._found else ""
+
+    def _principal(self) -> str:
+        """Return the caller's ARN, of a session its role's; where IAM does not tell that, what prints it."""
+        arn = rights.principal(self.caller.arn)
+        if arn == self.caller.arn:
+            return arn
+        name = arn.rpartition("/")[2]
+        try:
+            found = self.clients.roles.read(name)
+        except Exception:  # noqa: BLE001 (an administrator can ask in its place)
+            found = None
+        return found.arn if found else forbidden.role_arn(name)
 
     def target(self) -> Target:
         """Return the target of an installation. Raises AckinstallError for whatever is wrong."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ackinstall.engine import Progress, Status
-from ackinstall.errors import AckinstallError, Refused, UsageError
+from ackinstall.errors import AckinstallError, Refused, UsageError, filled
 from ackinstall.redaction import redact
 from ackinstall.resource import Change, Difference, Kind
 
@@ -61,7 +61,8 @@ SCHEMA = "ackinstall.events/1"
 @dataclass
 class Report:
     """Where a command's words go. `output` is "text" or "json"; `events` takes the stream too; `plain` text
-    has no colours on a terminal either. Safe to use from several threads.
+    has no colours on a terminal either. Hints name the `cluster` and the `region` that the command line does.
+    Safe to use from several threads.
     """
 
     output: str = "text"
@@ -70,6 +71,8 @@ class Report:
     progress: TextIO = field(default_factory=lambda: sys.stderr)
     events: TextIO | None = None
     aws_calls: Callable[[], int] = lambda: 0
+    cluster: str = ""
+    region: str | None = None
     _began: float = field(default_factory=time.monotonic)
     _done: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -207,25 +210,26 @@ class Report:
             self._done[DONE.get(progress.change.kind, "done")] += 1
         if progress.status in (Status.FAILED, Status.SKIPPED):
             self._done[progress.status.value] += 1
-        self.event("progress", **progress_data(progress))
+        hint = self._filled(progress.error.hint) if progress.error else None
+        self.event("progress", **progress_data(progress), hint=hint)
         line = progress_text(progress)
         if line and not (self._live and progress.status is Status.WAITING):
             self.note(line)
 
     def error(self, error: AckinstallError) -> None:
         """Show what went wrong and what to do."""
+        hint = self._filled(error.hint)
         self.event(
-            "error",
-            reference=error.reference,
-            message=error.message,
-            hint=error.hint,
-            details=error.details,
+            "error", reference=error.reference, message=error.message, hint=hint, details=error.details
         )
         self.note(f"error: {error.message} [{error.reference}]")
         for line in error.details:
             self.note(f"  | {line}")
-        if error.hint:
-            self.note(f"  hint: {error.hint}")
+        if hint:
+            self.note(f"  hint: {hint}")
+
+    def _filled(self, hint: str) -> str:
+        return filled(hint, self.cluster, self.region) if self.cluster else hint
 
     def traceback(self, error: BaseException) -> None:
         """Show where an error came from, for whoever looks for its cause; without credentials."""
@@ -360,5 +364,4 @@ def progress_data(progress: Progress) -> dict[str, Any]:
         "detail": progress.detail,
         "seconds": round(progress.seconds, 3),
         "error": error.reference if error else None,
-        "hint": error.hint if error else None,
     }

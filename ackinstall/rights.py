@@ -4,7 +4,7 @@ A SelfSubjectAccessReview asks whichever authorizer the cluster has, EKS's acces
 nothing: https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -84,8 +84,10 @@ def lacking(kube: Kube, rights: Sequence[Right]) -> list[Right]:
         return [right for right, is_allowed in zip(rights, allowed, strict=True) if not is_allowed]
 
 
-def require(kube: Kube, rights: Sequence[Right], hint: str) -> None:
-    """Raise AckinstallError, with the rules that are missing and `hint`, when the caller lacks a right."""
+def require(kube: Kube, rights: Sequence[Right], hint: Callable[[], str]) -> None:
+    """Raise AckinstallError, with the rules that are missing and the `hint` that it gives then, when the
+    caller lacks a right.
+    """
     missing = lacking(kube, rights)
     if missing:
         user = kube.user()
@@ -93,21 +95,26 @@ def require(kube: Kube, rights: Sequence[Right], hint: str) -> None:
         raise AckinstallError(
             "kubernetes-forbidden",
             f"{Forbidden(user, missing[0]).message}{more}",
-            f"{remedy(user, missing)}; or {hint}",
+            f"{remedy(user, missing)}; or {hint()}",
         )
 
 
-def grant(cluster_arn: str, caller: str) -> str:
-    """Return the hint with the command that makes `caller` (an ARN) administrator of an EKS cluster.
+def grant(cluster_arn: str, principal_arn: str) -> str:
+    """Return the hint with the commands that make a user or a role administrator of an EKS cluster. A role is
+    named with its path, which is not in its sessions' ARNs.
 
+    https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html
     https://docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html
     """
     _, partition, _, region, _, name = cluster_arn.split(":", 5)
+    whose = (
+        f"--region {region} --cluster-name {name.removeprefix('cluster/')} --principal-arn {principal_arn}"
+    )
     policy = f"arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
     return (
-        f"an administrator grants the rights with `aws eks associate-access-policy --region {region} "
-        f"--cluster-name {name.removeprefix('cluster/')} --principal-arn {principal(caller)} "
-        f"--policy-arn {policy} --access-scope type=cluster`"
+        f"an administrator grants the rights with `aws eks create-access-entry {whose}`, where there is no "
+        f"access entry yet, and then `aws eks associate-access-policy {whose} --policy-arn {policy} "
+        "--access-scope type=cluster`"
     )
 
 

@@ -28,9 +28,8 @@ _TOKENS = {
         "`ackinstall up --cluster NAME` makes it"
     ),
     "audience": (
-        "the OIDC provider has to accept the audience: `ackinstall up --cluster NAME` adds it, or `aws iam "
-        "add-client-id-to-open-id-connect-provider --client-id sts.amazonaws.com "
-        "--open-id-connect-provider-arn ARN`"
+        "the OIDC provider has to accept the audience: `ackinstall up --cluster NAME` adds it, with "
+        "`--adopt` to a provider of somebody else too"
     ),
     "verification key": f"AWS has to reach the issuer's keys, which it cannot of another issuer: {_COMPARE}",
 }
@@ -45,8 +44,8 @@ def explain(code: str, text: str) -> Refusal | None:
                 "role-not-assumable",
                 f"the role does not let the service account in {said}",
                 "its trust policy has to name the cluster's OIDC provider, the service account and the "
-                "audience: `ackinstall plan --cluster NAME` shows what differs, `ackinstall up` mends it; "
-                f"where nothing differs, a service control policy denies 'sts:{OPERATION}'",
+                "audience: `ackinstall plan --cluster NAME` shows what differs, `ackinstall up --cluster "
+                f"NAME` mends it; where nothing differs, a service control policy denies 'sts:{OPERATION}'",
             )
         case "InvalidIdentityToken":
             hint = next((one for words, one in _TOKENS.items() if words in text.lower()), _COMPARE)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import tenacity
 
-from ackinstall.errors import AckinstallError, Retry, translate
+from ackinstall.errors import AckinstallError, Retry, filled, translate
+from ackinstall.redaction import cleaned, one_line
 
 if TYPE_CHECKING:
     from ackinstall.checks.context import Context
@@ -55,13 +56,19 @@ class Severity(Enum):
 class Finding:
     """What a look found, in one sentence, and what to do; "" leaves the hint to the check.
 
-    `data` is JSON-like and goes with the event.
+    `data` is JSON-like and goes with the event. Texts of others may be in all of them: they are told without
+    what could be a credential.
     """
 
     outcome: Outcome
     message: str = ""
     hint: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", one_line(self.message))
+        object.__setattr__(self, "hint", one_line(self.hint))
+        object.__setattr__(self, "data", cleaned(self.data))
 
 
 def passed(message: str = "", **data: object) -> Finding:
@@ -230,5 +237,7 @@ def _look(check: Check, context: "Context") -> Result:
     outcome, is_met = finding.outcome, finding.outcome in GOOD
     if outcome is Outcome.FAILED and check.severity is Severity.WARNING:
         outcome = Outcome.WARNING
-    hint = "" if outcome is Outcome.PASSED else finding.hint or check.hint.format(**context.words)
+    words = context.words
+    told = filled(finding.hint, words.get("cluster", "NAME")) or check.hint.format(**words)
+    hint = "" if outcome is Outcome.PASSED else told
     return Result(check, outcome, finding.message, hint, finding.data, is_met=is_met, error=error)

@@ -104,7 +104,7 @@ def _kubernetes(context: Context) -> Finding:
     lacking = rights.lacking(context.kube, needed)
     if lacking:
         missing = [str(one) for one in lacking]
-        hint = f"{remedy(context.kube.user(), lacking)}; or {context.opening.grant}"
+        hint = f"{remedy(context.kube.user(), lacking)}; or {context.opening.grant()}"
         return failed(f"this identity may not {some(missing, 3)}", hint, missing=missing)
     return passed(f"{len(needed)} rights")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ackinstall.errors import TERMINATING_HINT, AckinstallError
+from ackinstall.errors import AckinstallError, terminating_hint
 from ackinstall.kube import MANAGED, Manifest, Ref, is_ours
 from ackinstall.resource import Change, Resource, Seen, State
 from ackinstall.words import some
@@ -65,8 +65,8 @@ class Namespace(Resource):
         ending = _ending(found) if found else ""
         if not ending:
             return None
-        hint = TERMINATING_HINT.replace("namespace NAME", f"namespace {self.name}")
-        return AckinstallError("namespace-terminating", f"the namespace '{self.name}' {ending}", hint)
+        message = f"the namespace '{self.name}' {ending}"
+        return AckinstallError("namespace-terminating", message, terminating_hint(self.name))
 
     def loses(self, clients: "Clients") -> str:
         """See Resource."""

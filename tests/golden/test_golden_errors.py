@@ -1,6 +1,7 @@
 """What is said about the errors of AWS, Kubernetes and Helm, word for word."""
 
 import io
+from collections.abc import Mapping
 
 import pytest
 from botocore import exceptions as botocore
@@ -9,10 +10,30 @@ from support.cluster import ApiError
 from support.commands import aws_error
 from urllib3.exceptions import MaxRetryError
 
-from ackinstall.errors import AckinstallError, Interrupted, Kept, Refused, Retry, is_absent, translate
+from ackinstall.errors import (
+    REQUEST,
+    AckinstallError,
+    Interrupted,
+    Kept,
+    Refused,
+    Retry,
+    is_absent,
+    translate,
+)
 from ackinstall.helm import explain
 from ackinstall.report import Report
+from ackinstall.request import request
 
+ANN = "arn:aws:iam::123456789012:user/ann"
+SESSION = "IQoJb3JpZ2luX2VjE" + "Ab3/x+" * 40 + "=="
+ECHO = (
+    "The request signature we calculated does not match the signature you provided.\n\nThe Canonical String "
+    f"for this request should have been\n'GET\n/clusters/demo\n\nhost:eks\nx-amz-security-token:{SESSION}\n"
+)
+WEBHOOK = (
+    'Internal error occurred: failed calling webhook "policy.example.com": failed to call webhook: Post '
+    '"https://policy.example.svc:443/?timeout=10s": dial tcp 10.0.0.1:443: connect: connection refused'
+)
 ARN = "arn:aws:iam::123456789012:role/ack-controller-role-demo"
 
 
@@ -39,10 +60,10 @@ def denied(resource_and_why: str) -> Exception:
     return aws_error("AccessDenied", text, "CreateRole", 403)
 
 
-def of_s3(code: str, text: str, operation: str) -> Exception:
-    """Return an error of S3, which alone answers with a HostId."""
-    error = aws_error(code, text, operation, 403)
-    error.response["ResponseMetadata"]["HostId"] = "example"
+def asked(error: Exception, service: str, parameters: Mapping[str, str]) -> Exception:
+    """Return an error of a call as the clients give it on: with what was asked for."""
+    about = request(service, error.operation_name, parameters, "us-west-2", ANN)  # type: ignore[attr-defined]
+    error.response[REQUEST] = about  # type: ignore[attr-defined]
     return error
 
 
@@ -65,7 +86,15 @@ ERRORS: dict[str, Exception] = {
         403,
     ),
     "denied, without words": aws_error("403", "Forbidden", "HeadBucket", 403),
-    "denied, in S3, without words": of_s3("AccessDenied", "Access Denied", "ListObjectVersions"),
+    "denied, in S3, without words": asked(
+        aws_error("AccessDenied", "Access Denied", "ListObjectVersions", 403), "s3", {"Bucket": "data"}
+    ),
+    "denied, by EKS, without words": asked(
+        aws_error("AccessDeniedException", "Access denied", "DescribeCluster", 403), "eks", {"name": "demo"}
+    ),
+    "denied, with words behind": denied(
+        f"{ARN} with an explicit deny in a service control policy (Service: Iam; Status: 403). Ask for it."
+    ),
     "denied, in S3": denied('"arn:aws:s3:::data/key" because no identity-based policy allows the action'),
     "denied, a role that IAM names without an ARN": denied(
         "role demo because no identity-based policy allows the iam:CreateRole action"
@@ -117,6 +146,15 @@ ERRORS: dict[str, Exception] = {
     "unknown keys": aws_error(
         "InvalidClientTokenId", "The security token is invalid", "GetCallerIdentity", 403
     ),
+    "a wrong signature": aws_error("InvalidSignatureException", ECHO, "DescribeCluster", 403),
+    "a clock that is behind": aws_error(
+        "SignatureDoesNotMatch", "Signature not yet current: 20260101T000000Z is still later", "GetRole", 403
+    ),
+    "a clock, in S3": aws_error("RequestTimeTooSkewed", "The difference is too large", "HeadBucket", 403),
+    "a region that is not enabled": aws_error(
+        "RegionDisabledException", "STS is not activated in this region", "GetCallerIdentity", 403
+    ),
+    "a proxy": botocore.ProxyConnectionError(proxy_url="http://ann:hunter2@proxy:3128"),
     "throttled": aws_error("Throttling", "Rate exceeded", "CreateRole"),
     "failed inside AWS": aws_error("Whatever", "", "CreateRole", 503),
     "there already": aws_error("EntityAlreadyExists", "Role exists", "CreateRole", 409),
@@ -156,6 +194,10 @@ ERRORS: dict[str, Exception] = {
     "refused by a policy of the cluster": ApiError(
         403, "Forbidden", 'pods "x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot'
     ),
+    "denied by a webhook": ApiError(
+        400, "BadRequest", 'admission webhook "policy.example.com" denied the request: no latest'
+    ),
+    "a webhook that fails": ApiError(500, "InternalError", WEBHOOK),
     "a namespace that goes": ApiError(
         403,
         "Forbidden",
@@ -174,6 +216,20 @@ ERRORS: dict[str, Exception] = {
     "helm without rights": explain(
         'Error: query: failed to query with labels: secrets is forbidden: User "ann" cannot list resource '
         '"secrets" in API group "" in the namespace "ack-system"'
+    ),
+    "helm, denied by a webhook": explain(
+        'Error: UPGRADE FAILED: admission webhook "policy.example.com" denied the request: no latest'
+    ),
+    "helm, a webhook that fails": explain(f"Error: UPGRADE FAILED: {WEBHOOK}"),
+    "helm without a login": explain(
+        "Error: Kubernetes cluster unreachable: the server has asked for the client to provide credentials"
+    ),
+    "helm, a login that ends": explain("Error: query: failed to query with labels: Unauthorized"),
+    "a registry without a login": explain(
+        'Error: GET "https://x/v2/y/manifests/1": response status code 401: Unauthorized'
+    ),
+    "a value that is no refusal": explain(
+        "Error: values don't meet the specifications of the schema: image.tag: '401f' is not valid"
     ),
     "helm on what others change": explain("Error: UPGRADE FAILED: the object has been modified"),
     "no registry": explain("Error: Get https://public.ecr.aws/v2/: dial tcp: lookup: no such host"),

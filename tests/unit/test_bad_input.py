@@ -1,5 +1,6 @@
 """What a person may get wrong or find wrong: each a clear error with a hint, before anything was changed."""
 
+import json
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,13 +10,13 @@ from typing import cast
 import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from support.cluster import ApiError
-from support.commands import Answer, Commands, Failing, aws_error
+from support.commands import Answer, Commands, Failing, Instead, aws_error
 from support.faults import Call
 from support.world import World
 from tables import cases
 
-from ackinstall.clients import Session
-from ackinstall.errors import AckinstallError, translate
+from ackinstall.clients import Aws, Session
+from ackinstall.errors import AckinstallError, UsageError, translate
 from ackinstall.helm import Helm, HelmBinary, explain
 from ackinstall.kube import Kube, Manifest, Ref, open_cluster
 from ackinstall.opening import reach
@@ -407,6 +408,51 @@ def test_who_may_only_read_can_look(commands: Commands) -> None:
     answer, changed = commands.changed_by("down", "--cluster", "demo", "--yes")
     assert (answer.code, changed) == (1, False)
     assert "may not create 'leases" in answer.error
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_session_that_the_cluster_does_not_know(commands: Commands, *, is_told: bool) -> None:
+    """The hint has all commands whole: the role's ARN with its path, or what asks IAM for it."""
+    name, path = "AWSReservedSSO_Admin_0a1b", "/aws-reserved/sso.amazonaws.com/"
+    session = f"arn:aws:sts::123456789012:assumed-role/{name}/ann"
+    world = commands.world
+    if is_told:
+        trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+        world.aws.account.iam.create_role(name, trust, path, None, "", [], "3600")
+    sts = Instead(world.aws.client("sts"), get_caller_identity=lambda: {"Arn": session})
+    client = lambda service: sts if service == "sts" else world.aws.client(service)  # noqa: E731 (one line)
+    commands.aws = cast("Aws", Instead(world.aws, client=client))
+
+    def unknown() -> str:
+        raise ApiError(401, "Unauthorized", "Unauthorized")
+
+    commands.kube = lambda kube: cast("Kube", Instead(kube, version=unknown))
+    answer = commands.run(*UP)
+    assert "the cluster does not accept this AWS identity [kubernetes-login-refused]" in answer.error
+    arn = (
+        f"arn:aws:iam::123456789012:role{path}{name}"
+        if is_told
+        else f'"$(aws iam get-role --role-name {name} --query Role.Arn --output text)"'
+    )
+    for command in ("create-access-entry", "associate-access-policy"):
+        assert (
+            f"`aws eks {command} --region us-west-2 --cluster-name demo --principal-arn {arn}" in answer.hint
+        )
+
+
+def test_hints_name_the_cluster_that_the_command_line_does(commands: Commands) -> None:
+    """Wherever they come from; the region too, where one was chosen."""
+    error = UsageError("x", "y", "`ackinstall up --cluster NAME`, `aws eks x --cluster-name NAME`")
+
+    def fail() -> str:
+        raise error
+
+    commands.kube = lambda kube: cast("Kube", Instead(kube, version=fail))
+    assert commands.run(*UP).hint.endswith("`ackinstall up --cluster demo`, `aws eks x --cluster-name demo`")
+    chosen = commands.run(*UP, "--region", "us-west-2", "--output", "json")
+    told = [json.loads(line) for line in chosen.stdout.splitlines()]
+    (hint,) = [one["hint"] for one in told if one["event"] == "error"]
+    assert hint.startswith("`ackinstall up --cluster demo --region us-west-2`")
 
 
 def test_a_login_that_the_cluster_does_not_know(capsys: pytest.CaptureFixture[str]) -> None:
