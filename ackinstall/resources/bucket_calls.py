@@ -1,11 +1,15 @@
 """The calls on one bucket, each bound to the account that must own it; and how it is emptied."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from ackinstall.errors import AckinstallError, aws_code
+from ackinstall import denied
+from ackinstall.codes import DENIED
+from ackinstall.errors import REQUEST, AckinstallError, aws_code, refused
+from ackinstall.request import Request
 
 NONE_SET = frozenset(
     {
@@ -83,14 +87,29 @@ class BucketCalls:
 
     def _delete(self, versions: Iterable[Mapping[str, Any]]) -> None:
         keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in versions]
-        errors = self.ask("delete_objects", Delete={"Objects": keys, "Quiet": True}).get("Errors", ())
-        if errors:  # which S3 tells in a successful answer
-            first = errors[0]
-            raise AckinstallError(
-                "objects-not-deleted",
-                f"{len(errors)} objects were not deleted, '{first['Key']}' first: "
-                f"{first.get('Message', first['Code'])}",
-            )
+        answer = self.ask("delete_objects", Delete={"Objects": keys, "Quiet": True})
+        if errors := answer.get("Errors"):  # which S3 tells in a successful answer
+            asked = Request("s3:DeleteObjectVersion", f"arn:aws:s3:::{self._about['Bucket']}")
+            raise _not_deleted(errors, answer.get(REQUEST, asked))
+
+
+def _not_deleted(errors: Sequence[Mapping[str, str]], asked: Request) -> AckinstallError:
+    """Return why S3 did not delete some versions: what its first refusal means, as if it were of one call."""
+    first = errors[0]
+    code, text = first["Code"], first.get("Message") or first["Code"]
+    told = f"{len(errors)} objects were not deleted, '{first['Key']}' first: "
+    if "object lock" in text.lower():
+        bucket = asked.resource.rpartition(":")[2]
+        return AckinstallError(
+            "objects-locked",
+            f"{told}{text}",
+            f"see how long the lock holds with `aws s3api get-object-retention --bucket {bucket} "
+            f"--key '{first['Key']}' --version-id {first.get('VersionId', 'null')}`",
+        )
+    if code in DENIED:
+        denial = replace(denied.read(text, asked), resource=f"{asked.resource}/*")
+        return AckinstallError("access-denied", told + denial.message, denial.hint)
+    return refused(code, text, asked, told)
 
 
 def bar(done: int, total: int) -> str:

@@ -21,7 +21,7 @@ from ackinstall.sandbox.aws.authorize import authorize
 from ackinstall.sandbox.aws.call import Call
 from ackinstall.sandbox.aws.errors import AwsError, UnsupportedError
 from ackinstall.sandbox.aws.faults import Faults
-from ackinstall.sandbox.aws.needs import needs
+from ackinstall.sandbox.aws.needs import FOR_MANY, needs
 from ackinstall.sandbox.aws.record import Calls
 from ackinstall.sandbox.aws.stale import StaleReads
 from ackinstall.sandbox.aws.validation import check_names
@@ -100,7 +100,10 @@ class Aws:
             )
 
     def _permitted(self, call: Call) -> Response:
-        refusal = self._faults.throttle(call) or authorize(self._account, call, self._faults.denied())
+        refusals = authorize(self._account, call, self._faults.denied())
+        if call.action in FOR_MANY:
+            call = call.refusing(dict(refusals))
+        refusal = self._faults.throttle(call) or next((one for _, one in refusals), None)
         if refusal is not None:
             raise refusal
         stale = self._faults.stale(call)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from botocore.exceptions import UnknownServiceError
@@ -43,7 +43,8 @@ class Scope:
 class Call:
     """One call of one operation; `parameters` are named and shaped as in the service's API reference.
 
-    `needs` is all that its caller has to be allowed; a call that nobody signed needs nothing.
+    `needs` is all that its caller has to be allowed; a call that nobody signed needs nothing. `refused` are,
+    by ARN, the objects that are refused to a call for many.
     """
 
     scope: Scope
@@ -53,6 +54,7 @@ class Call:
     forward: Callable[[Request], Response]
     principal: Principal | None = None
     needs: tuple[Need, ...] = ()
+    refused: Mapping[str, AwsError] = field(default_factory=dict)
 
     @property
     def service(self) -> str:
@@ -81,6 +83,10 @@ class Call:
     def needing(self, needs: Iterable[Need]) -> "Call":
         """Return the same call, for which its caller has to be allowed all this."""
         return replace(self, needs=tuple(needs))
+
+    def refusing(self, refused: Mapping[str, AwsError]) -> "Call":
+        """Return the same call, to which some of its objects are refused."""
+        return replace(self, refused=refused)
 
     def moto(self) -> dict[str, Any]:
         """Moto's result of this call, as boto3 would return it; AwsError when moto answers an error."""

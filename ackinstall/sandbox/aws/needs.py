@@ -60,6 +60,10 @@ _TAKE_NO_ROLE = frozenset({"iam", "sts"})
 # Whoever has keys may call these, whatever the policies say.
 _FREE = frozenset({"sts:GetCallerIdentity", "sts:GetSessionToken"})
 
+FOR_MANY = frozenset({"s3:DeleteObjects"})
+"""Calls that are answered even when all of their objects are refused: each has a refusal of its own.
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"""
+
 OTHER_ACTIONS = frozenset({*(f"s3:{action}" for action in S3_ACTIONS.values()), *_TAGGING.values()}) | {
     "iam:PassRole",
     "s3:DeleteObjectVersion",

@@ -11,6 +11,7 @@ from moto.s3.models import FakeBucket, PublicAccessBlock, s3_backends
 from ackinstall.sandbox.aws.account import Account
 from ackinstall.sandbox.aws.call import Call
 from ackinstall.sandbox.aws.errors import AwsError
+from ackinstall.sandbox.aws.resources import bucket_arn
 
 _BY_DEFAULT = {"SSEAlgorithm": "AES256"}
 _ENCRYPTION = {"Rule": {"ApplyServerSideEncryptionByDefault": _BY_DEFAULT, "BucketKeyEnabled": False}}
@@ -71,6 +72,19 @@ class S3:
         result = call.moto()
         self._account.s3.put_bucket_encryption(call.parameters["Bucket"], _ENCRYPTION)
         return result
+
+    def delete_objects(self, call: Call) -> Mapping[str, Any]:
+        """Delete what may be deleted, and tell of each of the rest why not."""
+        if not call.refused:
+            return call.moto()
+        bucket = call.parameters["Bucket"]
+        arns = [
+            (one, bucket_arn(self._account, bucket, one["Key"]))
+            for one in call.parameters["Delete"]["Objects"]
+        ]
+        self._account.s3.delete_objects(bucket, [one for one, arn in arns if arn not in call.refused])
+        refused = [(one, call.refused[arn]) for one, arn in arns if arn in call.refused]
+        return {"Errors": [{**one, "Code": why.code, "Message": why.message} for one, why in refused]}
 
     def put_bucket_policy(self, call: Call) -> Mapping[str, Any]:
         """Write a bucket policy that is JSON."""

@@ -109,6 +109,22 @@ def test_policies_of_groups_and_managed_ones(ci: Person) -> None:
     sagemaker.list_models()
 
 
+def test_each_object_of_a_call_for_many_is_refused_by_itself(aws: RunningAws, ci: Person) -> None:
+    owner, s3 = aws.client("s3"), ci.client("s3")
+    owner.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    for key in ("mine/a", "b"):
+        owner.put_object(Bucket="bucket", Key=key, Body=b"")
+    ci.may(allow("s3:DeleteObject", resource="arn:aws:s3:::bucket/mine/*"))
+    objects = [{"Key": "mine/a"}, {"Key": "b"}]
+    answer = s3.delete_objects(Bucket="bucket", Delete={"Objects": objects, "Quiet": True})
+    (error,) = answer["Errors"]
+    assert (error["Key"], error["Code"]) == ("b", "AccessDenied")
+    assert error["Message"].startswith(
+        f'User: {USER} is not authorized to perform: s3:DeleteObject on resource: "arn:aws:s3:::bucket/b"'
+    )
+    assert [one["Key"] for one in owner.list_objects_v2(Bucket="bucket")["Contents"]] == ["b"]
+
+
 def test_a_permissions_boundary(ci: Person) -> None:
     bound = ci.iam.create_policy(PolicyName="bound", PolicyDocument=policy(allow("eks:*")))["Policy"]["Arn"]
     ci.may(allow("eks:*", "sagemaker:*"))
