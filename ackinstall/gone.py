@@ -55,7 +55,7 @@ class GoneCluster:
         """See Kube. Nobody forbids what nobody is there to do."""
         return True
 
-    def logs(self, namespace: str, pod: str, container: str, lines: int) -> str:  # noqa: ARG002 (same)
+    def logs(self, namespace: str, pod: str, container: str, lines: int, *, previous: bool = False) -> str:  # noqa: ARG002 (same)
         """See Kube."""
         return ""
 

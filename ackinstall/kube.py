@@ -79,8 +79,10 @@ class Kube(Protocol):
         plural name, as `pods`, or a part of such objects, as `pods/log`.
         """
 
-    def logs(self, namespace: str, pod: str, container: str, lines: int) -> str:
-        """Return the last lines of a container's log, "" when there is none."""
+    def logs(self, namespace: str, pod: str, container: str, lines: int, *, previous: bool = False) -> str:
+        """Return the last lines of a container's log, of its run before this one if `previous`; "" when there
+        is none.
+        """
 
     def user(self) -> str:
         """Return the name by which the cluster knows the caller (SelfSubjectReview), "" if it cannot tell."""
@@ -305,10 +307,14 @@ class ApiServer:
         answer = self._read(self._open().create(kind, review, **_PLAIN))
         return bool(answer["status"].get("allowed"))
 
-    def logs(self, namespace: str, pod: str, container: str, lines: int) -> str:
+    def logs(self, namespace: str, pod: str, container: str, lines: int, *, previous: bool = False) -> str:
         """See Kube."""
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
-        query = [("container", container), ("tailLines", lines)]
+        query = [
+            ("container", container),
+            ("tailLines", lines),
+            ("previous", "true" if previous else "false"),
+        ]
         try:
             answer = self._open().request("GET", path, query_params=query, **_PLAIN)
         except Exception as error:

@@ -1,14 +1,15 @@
-"""Why a controller's pod does not come up: what its status tells, under which reference, and what helps.
+"""Why a controller's pod does not come up: what its status, its events and its log tell, under which
+reference, and what helps.
 
 https://kubernetes.io/docs/tasks/debug/debug-application/debug-pods/
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ackinstall.errors import AckinstallError, translate
-from ackinstall.kube import Manifest
+from ackinstall.kube import Kube, Manifest
 from ackinstall.redaction import redact
 
 LINES = 10
@@ -42,6 +43,22 @@ _NODE = (
         "the profile"
     ),
 )
+_SANDBOX = (
+    "pod-sandbox-not-created",
+    (
+        "its node cannot give it a network: `aws ec2 describe-subnets --query "
+        "'Subnets[].[SubnetId,AvailableIpAddressCount]'` shows the free addresses of the nodes' subnets, "
+        "`kubectl logs --namespace kube-system daemonset/aws-node` what the network plugin says"
+    ),
+)
+_VOLUME = (
+    "volume-not-mounted",
+    (
+        "what the volume is made of has to be there: see it with `kubectl get pod {pod} --namespace "
+        "{namespace} --output jsonpath={.spec.volumes}`; volumes are set by 'controllers.SERVICE.values' in "
+        "the profile"
+    ),
+)
 _UNKNOWN = ("pods-not-ready", _DESCRIBE)
 _REMEDIES = {
     "CrashLoopBackOff": _CRASH,
@@ -49,6 +66,9 @@ _REMEDIES = {
     "CreateContainerError": _CONTAINER,
     "ErrImageNeverPull": _IMAGE,
     "ErrImagePull": _IMAGE,
+    "FailedAttachVolume": _VOLUME,
+    "FailedCreatePodSandBox": _SANDBOX,
+    "FailedMount": _VOLUME,
     "ImageInspectError": _IMAGE,
     "ImagePullBackOff": _IMAGE,
     "InvalidImageName": _IMAGE,
@@ -58,20 +78,18 @@ _REMEDIES = {
     UNSCHEDULABLE: _NODE,
 }
 
-ReadLog = Callable[[str, str, int], str]
-"""Returns the last lines of a log: from a pod, its container, and how many."""
-
 
 @dataclass(frozen=True)
 class Trouble:
     """What keeps a pod from running: the reason as Kubernetes calls it, and its message. `container` is ""
-    for a pod without a node.
+    where none has begun; `is_over` tells that the log of its run before this one says more.
     """
 
     pod: str
     container: str
     reason: str
     message: str = ""
+    is_over: bool = False
 
     def __str__(self) -> str:
         if self.reason == UNSCHEDULABLE:
@@ -92,11 +110,31 @@ def trouble(pod: Manifest) -> Trouble | None:
     return None
 
 
-def diagnosis(pods: Sequence[Manifest], namespace: str, read_log: ReadLog) -> AckinstallError | None:
+def held_up(pod: Manifest, kube: Kube) -> Trouble | None:
+    """Return what the last warning among a pod's events says of one whose containers have not begun.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
+    """
+    name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+    about = [one for one in kube.list("v1", "Event", namespace) if one["involvedObject"].get("name") == name]
+    warnings = [one for one in about if one.get("type") == "Warning" and one.get("reason") in _REMEDIES]
+    last = max(warnings, key=_when, default=None)
+    return Trouble(name, "", last["reason"], last.get("message", "")) if last else None
+
+
+def _when(event: Manifest) -> str:
+    """Return when an event was last seen; newer servers have it in a series, or only when it was first."""
+    series = event.get("series") or {}
+    return str(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or "")
+
+
+def diagnosis(pods: Sequence[Manifest], namespace: str, kube: Kube) -> AckinstallError | None:
     """Return why the first of `pods` that is in trouble does not come up, with the last lines of its log;
     None when none of them is.
     """
-    found = next((one for one in map(_deeper, pods) if one), None)
+    living = [one for one in pods if "deletionTimestamp" not in one["metadata"]]
+    found = next((one for one in map(_deeper, living) if one), None)
+    found = found or next((one for pod in living if _is_starting(pod) and (one := held_up(pod, kube))), None)
     if found is None:
         return None
     reference, hint = _REMEDIES.get(found.reason, _UNKNOWN)
@@ -104,7 +142,7 @@ def diagnosis(pods: Sequence[Manifest], namespace: str, read_log: ReadLog) -> Ac
         reference,
         str(found),
         hint.replace("{pod}", found.pod).replace("{namespace}", namespace),
-        _last_lines(found, read_log) if found.container else (),
+        _last_lines(found, namespace, kube) if found.container else (),
     )
 
 
@@ -116,15 +154,16 @@ def _containers(pod: Manifest) -> Iterator[Mapping[str, Any]]:
 
 def _deeper(pod: Manifest) -> Trouble | None:
     """Return what keeps a pod from running, also when it is between two crashes, or runs and is not ready."""
-    if "deletionTimestamp" in pod["metadata"]:
-        return None
     name = pod["metadata"]["name"]
     unready = [one for one in _containers(pod) if not one.get("ready")]
     for one in unready:
         if code := _ended(one).get("exitCode"):
             is_oom = _ended(one).get("reason") == "OOMKilled"
             told = f"(restarted {one.get('restartCount', 0)} times, ended last with exit code {code})"
-            return Trouble(name, one.get("name", ""), "OOMKilled" if is_oom else "CrashLoopBackOff", told)
+            reason = "OOMKilled" if is_oom else "CrashLoopBackOff"
+            return Trouble(
+                name, one.get("name", ""), reason, told, is_over="running" in (one.get("state") or {})
+            )
     running = next((one.get("name", "") for one in unready if "running" in (one.get("state") or {})), "")
     return trouble(pod) or (Trouble(name, running, "runs, but is not ready") if running else None)
 
@@ -138,9 +177,14 @@ def _ended(status: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
-def _last_lines(found: Trouble, read_log: ReadLog) -> list[str]:
+def _is_starting(pod: Manifest) -> bool:
+    reasons = ((one.get("state") or {}).get("waiting", {}).get("reason") for one in _containers(pod))
+    return any(one in _STARTING for one in reasons)
+
+
+def _last_lines(found: Trouble, namespace: str, kube: Kube) -> list[str]:
     try:
-        text = read_log(found.pod, found.container, LINES)
+        text = kube.logs(namespace, found.pod, found.container, LINES, previous=found.is_over)
     except Exception as error:  # noqa: BLE001 (the pod's trouble is what is told)
         return [f"its log cannot be read: {translate(error).message}"]
     return [redact(line)[:WIDTH] for line in text.splitlines() if line.strip()][-LINES:]

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -96,8 +95,8 @@ class HelmRelease(Resource):
                 f"see who works on it with `helm history {self.name} --namespace {self.namespace}`; when "
                 "nobody does, the same command again makes it anew",
             )
-        read_log = partial(clients.kube.logs, self.namespace)
-        return pods.diagnosis(self._pods(clients), self.namespace, read_log) or self._not_made(clients, found)
+        told = pods.diagnosis(self._pods(clients), self.namespace, clients.kube)
+        return told or self._not_made(clients, found)
 
     def _not_made(self, clients: "Clients", found: Release) -> AckinstallError | None:
         """Say why a Deployment's controller cannot make pods: a quota, a policy, a missing account."""

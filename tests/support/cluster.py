@@ -28,6 +28,7 @@ _NAMESPACED = {
     ("batch/v1", "Job"),
     ("coordination.k8s.io/v1", "Lease"),
     ("v1", "ConfigMap"),
+    ("v1", "Event"),
     ("v1", "LimitRange"),
     ("v1", "PersistentVolumeClaim"),
     ("v1", "Pod"),

@@ -83,9 +83,10 @@ class FakeKube:
         """See Kube."""
         return self._read(f"allowed {verb} {resource}", lambda: True)
 
-    def logs(self, namespace: str, pod: str, container: str, lines: int) -> str:  # noqa: ARG002 (short)
-        """See Kube."""
-        return self._read(f"logs {pod}", lambda: self.cluster.logs.get(Ref("v1", "Pod", pod, namespace), ""))
+    def logs(self, namespace: str, pod: str, container: str, lines: int, *, previous: bool = False) -> str:  # noqa: ARG002 (short)
+        """See Kube. The run before this one has its own log, under the pod's name with `/previous`."""
+        ref = Ref("v1", "Pod", f"{pod}/previous" if previous else pod, namespace)
+        return self._read(f"logs {pod}", lambda: self.cluster.logs.get(ref, ""))
 
     def user(self) -> str:
         """See Kube."""

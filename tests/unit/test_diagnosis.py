@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -52,6 +52,40 @@ def ended(code: int, reason: str = "Error", **now: object) -> Mapping[str, Any]:
         "restartCount": 3,
         "state": now,
         "lastState": {"terminated": {"exitCode": code, "reason": reason}},
+    }
+
+
+@dataclass
+class Told:
+    """A cluster whose pods have logs and events; `asked` are the calls for logs."""
+
+    log: str | Exception = ""
+    events: tuple[Manifest, ...] = ()
+    asked: list[tuple[object, ...]] = field(default_factory=list)
+
+    def list(self, _api_version: str, kind: str, namespace: str) -> list[Manifest]:
+        """See Kube."""
+        assert (kind, namespace) == ("Event", "ack-system")
+        return [*self.events]
+
+    def logs(self, *about: object, previous: bool) -> str:
+        """See Kube."""
+        self.asked.append((*about, previous))
+        if isinstance(self.log, Exception):
+            raise self.log
+        return self.log
+
+
+def told_by(log: str | Exception = "", *events: Manifest) -> Kube:
+    """Return such a cluster."""
+    return cast("Kube", Told(log, events))
+
+
+def event(reason: str, message: str, when: str, pod: str = "ack-0", **more: object) -> Manifest:
+    """Return a warning about a pod."""
+    about = {"kind": "Pod", "name": pod}
+    return {"type": "Warning", "reason": reason, "message": message, "involvedObject": about, **more} | {
+        "lastTimestamp": when
     }
 
 
@@ -107,7 +141,7 @@ PODS = [
 @pytest.mark.parametrize(("found", "reference", "message"), cases(PODS))
 def test_a_pod_that_does_not_come_up(found: Manifest, reference: str, message: str) -> None:
     """Each state has its name and a hint with names filled in; a container that was started shows its log."""
-    told = pods.diagnosis([found], "ack-system", lambda *_: "one\n\ntwo\n")
+    told = pods.diagnosis([found], "ack-system", told_by(log="one\n\ntwo\n"))
     assert told is not None
     assert (told.reference, told.message) == (reference, message)
     assert told.hint
@@ -129,33 +163,62 @@ WELL = [
 @pytest.mark.parametrize("found", cases(WELL))
 def test_a_pod_without_trouble(found: Manifest) -> None:
     """There is nothing to say about what only takes its time."""
-    assert pods.diagnosis([found], "ack-system", lambda *_: "") is None
+    assert pods.diagnosis([found], "ack-system", told_by()) is None
 
 
 def test_the_last_lines_of_a_log_hide_credentials() -> None:
-    """Ten lines, without anything that looks like a credential."""
-    asked: list[object] = []
-
-    def log(*about: object) -> str:
-        asked.append(about)
-        return "".join(f"line {number} of {KEY}{' ' * 600}end\n" for number in range(30))
-
-    told = pods.diagnosis([pod(ended(1, running={}))], "ack-system", log)
+    """Ten lines, without anything that looks like a credential; of the run that crashed, not of the next."""
+    kube = Told("".join(f"line {number} of {KEY}{' ' * 600}end\n" for number in range(30)))
+    told = pods.diagnosis([pod(ended(1, running={}))], "ack-system", cast("Kube", kube))
     assert told is not None
-    assert asked == [("ack-0", "controller", 10)]
+    assert kube.asked == [("ack-system", "ack-0", "controller", 10, True)]
     assert [one.strip() for one in told.details] == [f"line {number} of (hidden)" for number in range(20, 30)]
+    pods.diagnosis([pod({**ended(1), **waiting("CrashLoopBackOff")})], "ack-system", cast("Kube", kube))
+    assert kube.asked[1:] == [("ack-system", "ack-0", "controller", 10, False)]
 
 
 def test_a_log_that_cannot_be_read_is_no_obstacle() -> None:
     """Then that is said in its place."""
-
-    def log(*_: object) -> str:
-        raise ConnectionResetError(104, "reset")
-
-    told = pods.diagnosis([pod(ended(1, running={}))], "ack-system", log)
+    lost = told_by(ConnectionResetError(104, "reset"))
+    told = pods.diagnosis([pod(ended(1, running={}))], "ack-system", lost)
     assert told is not None
     assert told.reference == "crash-loop-back-off"
     assert told.details[0].startswith("its log cannot be read: no answer")
+
+
+NO_ADDRESS = 'plugin type="aws-cni" failed (add): failed to assign an IP address to container'
+EVENTS = [
+    (
+        "no address",
+        [event("FailedCreatePodSandBox", NO_ADDRESS, "2026-01-01T00:00:02Z")],
+        "pod-sandbox-not-created",
+        f"pod 'ack-0': FailedCreatePodSandBox {NO_ADDRESS}",
+        "aws ec2 describe-subnets",
+    ),
+    (
+        "no volume, the last of several",
+        [
+            event("FailedCreatePodSandBox", "x", "2026-01-01T00:00:01Z"),
+            event("FailedMount", 'secret "a" not found', "2026-01-01T00:00:02Z"),
+            event("FailedCreatePodSandBox", "x", "2026-01-01T00:00:03Z", pod="another"),
+            event("FailedMount", "x", "2026-01-01T00:00:04Z", type="Normal"),
+            event("Unhealthy", "x", "2026-01-01T00:00:05Z"),
+        ],
+        "volume-not-mounted",
+        "pod 'ack-0': FailedMount secret \"a\" not found",
+        "kubectl get pod ack-0 --namespace ack-system",
+    ),
+]
+
+
+@pytest.mark.parametrize(("events", "reference", "message", "hint"), cases(EVENTS))
+def test_a_pod_that_does_not_begin(events: list[Manifest], reference: str, message: str, hint: str) -> None:
+    """What its status does not tell, its events do."""
+    found = pod(waiting("ContainerCreating"))
+    told = pods.diagnosis([found], "ack-system", told_by("", *events))
+    assert told is not None
+    assert (told.reference, told.message, told.details) == (reference, message, ())
+    assert hint in told.hint
 
 
 def break_pods(world: World, status: Mapping[str, Any]) -> None:
