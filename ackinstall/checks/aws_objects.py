@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ackinstall.checks.check import DENIED, Check, Finding, Severity, failed, passed, unproven
+from ackinstall.checks.check import Check, Finding, Severity, failed, passed, unproven
 from ackinstall.checks.context import Context
 from ackinstall.errors import translate
 from ackinstall.facts import settled
@@ -57,12 +57,7 @@ def _bucket(context: Context) -> Finding:
         denied = _denied(context, role)
     except Exception as error:  # noqa: BLE001 (told as what it is)
         told = translate(error)
-        if told.reference in DENIED:
-            return unproven(
-                f"IAM does not let this identity ask what '{role.name}' may do",
-                f"allow it `iam:SimulatePrincipalPolicy` on '{role.arn}'",
-            )
-        return unproven(told.message)
+        return unproven(told.message, told.hint)
     if denied:
         return failed(f"'{role.name}' may not call {', '.join(denied)} on '{names.bucket}'")
     return passed(names.bucket)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from ackinstall import controllers
-from ackinstall.checks.check import DEFINITIONS, PODS, Check, Finding, Severity, failed, passed, unproven
+from ackinstall.checks.check import DEFINITIONS, PODS, Check, Finding, Severity, failed, passed
 from ackinstall.checks.context import Context
-from ackinstall.errors import aws_code, translate
+from ackinstall.errors import aws_code
 from ackinstall.facts import settled
 from ackinstall.kube import FIELD_MANAGER, Manifest, is_ours
 from ackinstall.resources.helm_release import INSTANCE
@@ -68,8 +68,6 @@ def _capability(context: Context) -> Finding:
     except Exception as error:
         if aws_code(error.__cause__ or error) in ("InvalidAction", "UnknownOperationException"):
             return passed("EKS has no capabilities in this region")
-        if translate(error).reference == "access-denied":
-            return unproven("this identity may not ask for them", "allow it `eks:ListCapabilities`")
         raise
     acting = [one["capabilityName"] for one in listed if one.get("type") == "ACK"]
     if acting:

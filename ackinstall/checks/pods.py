@@ -1,23 +1,28 @@
 """The live pods: a pod that is Ready may still run on the node's role, or be denied all that it tries."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from ackinstall import denied
 from ackinstall.catalog import AUDIENCE
+from ackinstall.checks import denials
 from ackinstall.checks.check import Check, Finding, Severity, failed, passed
 from ackinstall.checks.context import Context
 from ackinstall.kube import Manifest
-from ackinstall.pods import trouble
+from ackinstall.pods import WIDTH, held_up, trouble
+from ackinstall.redaction import redact
+from ackinstall.words import some
 
 CATEGORY = "pods"
 ROLE, TOKEN_FILE = "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"
 """What EKS's webhook puts into a pod: https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html"""
 LINES = 1000
 RESTARTS = 3
-DENIED = re.compile(r"not authorized to perform: (?P<action>[\w-]+:\w+)|(?P<code>AccessDenied\w*)")
+DENIED = "AccessDenied"
+"""How the codes of denials begin; some services say no more."""
+SHOWN = 3
 
 
 def _ready(context: Context) -> Finding:
@@ -29,7 +34,8 @@ def _ready(context: Context) -> Finding:
             return failed(f"the release '{controller.release}' has no pod", ready=dict(ready))
     for pod in pods:
         if not _is_ready(pod):
-            return failed(str(trouble(pod) or f"pod '{_name(pod)}' is not Ready"), ready=dict(ready))
+            why = trouble(pod) or held_up(pod, context.kube)
+            return failed(str(why or f"pod '{_name(pod)}' is not Ready"), ready=dict(ready))
     return passed(f"{len(pods)} pods", ready=dict(ready))
 
 
@@ -117,16 +123,20 @@ def _log(context: Context) -> Finding:
 
     with ThreadPoolExecutor(8) as pool:
         logs = dict(zip(map(_name, pods), pool.map(read, pods), strict=True))
+    by_denial = {one: name for name, text in logs.items() for one in denied.find_all(text)}
+    if by_denial:
+        told = [f"the log of '{name}' says that {one.message}" for one, name in by_denial.items()]
+        first, *_ = by_denial
+        actions = sorted({one.action for one in by_denial})
+        return failed(
+            some(told, SHOWN),
+            denials.remedy(context, first),
+            actions=actions,
+            denied=denials.data([*by_denial]),
+        )
     for name, text in logs.items():
-        found = [match["action"] or match["code"] for match in DENIED.finditer(text)]
-        actions = sorted({one for one in found if ":" in one} or set(found))
-        if actions:
-            return failed(
-                f"the log of '{name}' says that it may not call {', '.join(actions)}",
-                f"allow it to the role '{context.names.controller_role}': `ackinstall plan --cluster "
-                f"{context.cluster}` shows whether a policy is missing",
-                actions=actions,
-            )
+        if line := next((line for line in text.splitlines() if DENIED in line), ""):
+            return failed(f"the log of '{name}' tells of a denial: {redact(line)[:WIDTH]}")
     return passed(f"{sum(text.count(chr(10)) for text in logs.values())} lines read")
 
 

@@ -4,10 +4,13 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from ackinstall import denied
+from ackinstall.checks import denials
 from ackinstall.checks.check import Check, Finding, Severity, failed, passed
 from ackinstall.checks.context import Context
 from ackinstall.kube import Manifest
 from ackinstall.resources.crds import served
+from ackinstall.words import some
 from ackinstall.workloads import ACK
 
 CATEGORY = "custom resources"
@@ -27,13 +30,23 @@ def _custom_resources(context: Context) -> Finding:
     for one in found:
         counts.setdefault(one["kind"], Counter())[state(one)[0]] += 1
     told = "; ".join(f"{kind}: {_counted(states)}" for kind, states in sorted(counts.items()))
-    terminal = [(one, state(one)[1]) for one in found if state(one)[0] == TERMINAL]
     data = {kind: dict(states) for kind, states in sorted(counts.items())}
-    if terminal:
-        named = "; ".join(f"'{_label(one)}': {why}" for one, why in terminal[:SHOWN])
-        more = f" (and {len(terminal) - SHOWN} more)" if len(terminal) > SHOWN else ""
-        return failed(f"{told}. {named}{more}", counts=data)
-    return passed(told or "none are alive", counts=data)
+    troubles = {_label(one): state(one) for one in found if state(one)[0] in (TERMINAL, RECOVERABLE)}
+    # What was denied comes first, then what has ended: few are shown.
+    named = [f"'{label}': {why}" for label, (_, why) in sorted(troubles.items(), key=_by_weight) if why]
+    message = ". ".join(part for part in (told, some(named, SHOWN)) if part)
+    refusals = denied.find_all("\n".join(why for _, why in troubles.values()))
+    if refusals:
+        hint = denials.remedy(context, refusals[0])
+        return failed(message, hint, counts=data, denied=denials.data(refusals))
+    if any(word == TERMINAL for word, _ in troubles.values()):
+        return failed(message, counts=data)
+    return passed(message or "none are alive", counts=data)
+
+
+def _by_weight(trouble: tuple[str, tuple[str, str]]) -> tuple[bool, bool, str]:
+    label, (word, why) = trouble
+    return denied.find(why) is None, word != TERMINAL, label
 
 
 def state(manifest: Manifest) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
+from ackinstall import denied
 from ackinstall.controllers import Controllers, read
 from ackinstall.errors import AckinstallError, is_absent
 from ackinstall.kube import Manifest
@@ -226,10 +227,12 @@ def _check_stuck(alive: Sequence[Workload], ready: Sequence[Workload], began: da
     if ready or not going or not all(one.is_hopeless and now > _tried_by(one, began) for one in going):
         return
     told = "; ".join(f"'{one.label}': {one.trouble}" for one in going[:5])
+    refusal = denied.find(told)
+    remedy = refusal.remedy if refusal else "remove the cause"
     raise AckinstallError(
         "custom-resources-stuck",
         f"{counted(going)} of {len(alive)} custom resources cannot be removed: {told}",
-        "remove the cause, then run the same command again: it goes on from here",
+        f"{remedy}; then run the same command again: it goes on from here",
     )
 
 

@@ -68,18 +68,48 @@ def no_identity(broken: Broken) -> None:
     broken.world.cluster.change(broken.pod, forget)
 
 
-def denied_in_log(broken: Broken) -> None:
-    broken.world.cluster.logs[broken.pod] = (
-        '{"level":"error","msg":"Reconciler error","error":"AccessDeniedException: User: arn:aws:sts::'
-        f'{ACCOUNT}:assumed-role/{ROLE}/1 is not authorized to perform: sagemaker:CreateModel on resource"'
-    )
+SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE}/1"
+MODEL = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model/churn"
 
 
-def terminal(broken: Broken) -> None:
-    conditions = [{"type": "ACK.Terminal", "status": "True", "message": "InvalidArn: no such role"}]
-    api_version = "sagemaker.services.k8s.aws/v1alpha1"
-    broken.create(api_version, "Model", "churn", "ml")
-    broken.change(Ref(api_version, "Model", "churn", "ml"), status={"conditions": conditions})
+def denial(action: str, resource: str, why: str) -> str:
+    asked = f"User: {SESSION} is not authorized to perform: {action} on resource: {resource}"
+    return f"AccessDeniedException: {asked} {why}"
+
+
+def in_log(*errors: str) -> Breaking:
+    lines = [json.dumps({"level": "error", "error": f"{one}\n\tstatus code: 400"}) for one in errors]
+    return lambda broken: broken.world.cluster.logs.update({broken.pod: "\n".join(lines)})
+
+
+denied_in_log = in_log(
+    denial("sagemaker:CreateModel", MODEL, "because no identity-based policy allows the action"),
+    denial("s3:GetObject", "*", "with an explicit deny in a service control policy"),
+)
+denied_by_organization = in_log(
+    denial("sagemaker:CreateModel", MODEL, "with an explicit deny in a service control policy")
+)
+
+
+def resource(condition: str, message: str) -> Breaking:
+    def make(broken: Broken) -> None:
+        api_version = "sagemaker.services.k8s.aws/v1alpha1"
+        broken.create(api_version, "Model", "churn", "ml")
+        conditions = [{"type": condition, "status": "True", "message": message}]
+        broken.change(Ref(api_version, "Model", "churn", "ml"), status={"conditions": conditions})
+
+    return make
+
+
+terminal = resource("ACK.Terminal", "InvalidArn: no such role")
+cannot_pass = resource(
+    "ACK.Recoverable",
+    denial(
+        "iam:PassRole",
+        f"arn:aws:iam::{ACCOUNT}:role/mine",
+        "because no identity-based policy allows the iam:PassRole action (Service: SageMaker; Status: 400)",
+    ),
+)
 
 
 def no_account_annotation(broken: Broken) -> None:
@@ -168,7 +198,36 @@ AFTER = [
         "none", "pods-identity", no_identity, Outcome.FAILED, "runs on no identity", "kubectl rollout restart"
     ),
     Row(
-        "denied", "controller-log", denied_in_log, Outcome.WARNING, "may not call sagemaker:CreateModel", ROLE
+        "denied",
+        "controller-log",
+        denied_in_log,
+        Outcome.WARNING,
+        f"'{SESSION}' may not call 'sagemaker:CreateModel' on '{MODEL}': no identity-based policy",
+        f'{{"Effect": "Allow", "Action": "sagemaker:CreateModel", "Resource": "{MODEL}"}} to a policy of',
+    ),
+    Row(
+        "denied by others",
+        "controller-log",
+        denied_by_organization,
+        Outcome.WARNING,
+        "a service control policy denies it",
+        "another Allow does not help: the Deny in a service control policy",
+    ),
+    Row(
+        "not let in",
+        "controller-log",
+        in_log("AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity"),
+        Outcome.WARNING,
+        "may not call 'sts:AssumeRoleWithWebIdentity'",
+        "its trust policy has to name",
+    ),
+    Row(
+        "denied without words",
+        "controller-log",
+        in_log(f"AccessDenied: Access Denied for AKIA{'X' * 16}"),
+        Outcome.WARNING,
+        "Access Denied for (hidden)",
+        "kubectl logs",
     ),
     Row(
         "subject",
@@ -190,6 +249,14 @@ AFTER = [
     ),
     Row("annotation", PROOF, no_account_annotation, Outcome.FAILED, f"the annotation '{ROLE_ARN}'", "up"),
     Row("no role", PROOF, no_role, Outcome.FAILED, f"there is no role '{ROLE}'", "up"),
+    Row(
+        "denied",
+        "custom-resources",
+        cannot_pass,
+        Outcome.WARNING,
+        f"Model: 1 recoverable. 'Model/ml/churn': AccessDeniedException: User: {SESSION}",
+        f"name the role '{EXECUTION}', which they may pass on; or allow it to the role '{ROLE}'",
+    ),
     Row("terminal", "custom-resources", terminal, Outcome.WARNING, "Model/ml/churn': InvalidArn", "kubectl"),
     Row(
         "other",

@@ -334,8 +334,8 @@ BEFORE = [
         "eks-capability",
         lambda broken: broken.deny("eks:ListCapabilities"),
         Outcome.UNPROVEN,
-        "may not ask",
-        "eks:ListCapabilities",
+        "may not call 'eks:ListCapabilities' on 'arn:aws:eks:us-west-2:123456789012:cluster/demo': an ",
+        "another Allow does not help",
     ),
     Row(
         "there",
