@@ -204,9 +204,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except AckinstallError as error:
-        typer.echo(f"error: {error.message} [{error.reference}]", err=True)
-        if error.hint:
-            typer.echo(f"  hint: {error.hint}", err=True)
+        from ackinstall.report import Report  # noqa: PLC0415 (same)
+
+        Report().error(error)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         typer.echo("stopped", err=True)

@@ -182,8 +182,9 @@ def _ended(name: str, code: int, layout: Layout) -> AckinstallError:
     last = layout.log(name).read_text(errors="replace").splitlines()[-_LOG_LINES:]
     return AckinstallError(
         "sandbox-process-ended",
-        "\n  ".join([f"'{name}' ended with exit code {code}; its log ends with", *last]),
+        f"'{name}' ended with exit code {code}, after the last lines of its log",
         _see_log(name, layout),
+        last,
     )
 
 
