@@ -138,7 +138,7 @@ def up(
             with examination.explained(run.context, report):
                 run.carry_out(agreed)
             examination.prove(run.context, report)
-        installation.tell(agreed.target, report)
+        installation.tell(run.opening.choice, agreed.target, report)
         report.sum_up()
 
 

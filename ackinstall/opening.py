@@ -150,6 +150,12 @@ class Opening:
         vars(self)["clients"] = replace(self.clients, roles=RoleBook(self.aws.client("iam")))
 
     @property
+    def region(self) -> str:
+        """The region, "" while neither the command line nor the AWS identity has told it."""
+        opened: Aws | None = vars(self).get("aws")
+        return opened.region if opened else self.choice.region or ""
+
+    @property
     def aws_calls(self) -> int:
         """How many calls of AWS were made so far."""
         opened: Aws | None = vars(self).get("aws")

@@ -1,6 +1,7 @@
 """What a command works with: the command line's choices, and the target that they lead to."""
 
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,59 @@ class Choice:
     workloads: str = "refuse"
     lock_timeout: float = 0.0
     command: str = ""
+
+    def again(self, command: str, *more: str) -> str:
+        """Return the line that runs `command` of this program on the same target, with `more` options."""
+        chosen: dict[str, Sequence[str | None]] = {
+            "--cluster": [self.cluster],
+            "--region": [self.region],
+            "--profile": [self.profile],
+            "--set": self.settings or (),
+            "--account": [self.account],
+            "--aws-profile": [self.aws_profile],
+            "--kubeconfig": [self.kubeconfig],
+            "--context": [self.context],
+        }
+        lacking = _LACKING.get(command, frozenset({"--account"}))
+        options = [
+            word
+            for option, values in chosen.items()
+            if option not in lacking
+            for value in values
+            if value
+            for word in (option, value)
+        ]
+        return shlex.join(["ackinstall", command, *options, *more])
+
+    def aws_options(self, region: str) -> str:
+        """Return the options, after a space each, by which `aws` and `eksctl` act in `region` ("" for the
+        configured one) as the same identity.
+        """
+        return _options({"--region": region, "--profile": self.aws_profile})
+
+    @property
+    def kubectl(self) -> str:
+        """How a `kubectl` command begins that reaches the same cluster."""
+        return f"kubectl{_options({'--kubeconfig': self.kubeconfig, '--context': self.context})}"
+
+    @property
+    def helm(self) -> str:
+        """The same for `helm`."""
+        return f"helm{_options({'--kubeconfig': self.kubeconfig, '--kube-context': self.context})}"
+
+
+_LACKING = {
+    "up": frozenset[str](),
+    "check": frozenset[str](),
+    "unlock": frozenset({"--account", "--profile", "--set"}),
+    "iam-policy": frozenset({"--account", "--kubeconfig", "--context"}),
+    "outputs": frozenset({"--account", "--kubeconfig", "--context"}),
+}
+"""The choices that a command does not take; a command that is not named takes all but the account."""
+
+
+def _options(chosen: Mapping[str, str | None]) -> str:
+    return "".join(f" {option} {shlex.quote(value)}" for option, value in chosen.items() if value)
 
 
 @dataclass(frozen=True, kw_only=True)

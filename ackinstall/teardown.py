@@ -87,7 +87,7 @@ def prove(run: Execution, target: Target, ended: Sequence[Progress]) -> None:
     others = remains.find(target.clients, target.facts, policies=target.profile.inline_names)
     looked_at = [*target.resources, *(one for one in others if one.id not in known)]
     changes = engine.plan(looked_at, target.clients, run.options)
-    again = f"ackinstall down --region {target.facts.region} --cluster {target.facts.cluster.name}"
+    again = replace(run.opening.choice, region=target.facts.region).again("down")
     kept = {one.resource.id: one.detail for one in ended if one.change and one.change.kind is Kind.LEAVE}
     left = [_left(one, kept, again) for one in changes if one.kind is not Kind.NOTHING]
     left += _strays(target.clients.kube, target.resources)

@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from ackinstall.checks.context import Context
 
 CATEGORY = "charts"
 PUBLIC = "public.ecr.aws"
+PRIVATE = re.compile(r"\d+\.dkr\.ecr\.(?P<region>[\w-]+)\..+")
 
 
 def _helm(context: Context) -> Finding:
@@ -34,8 +36,20 @@ def _credentials(context: Context) -> Finding:
     unused = "; `ackinstall` asks it without them" if stale == [PUBLIC] else ""
     return failed(
         f"the login of {' and '.join(stale)} has expired{unused}",
-        f"run `helm registry logout {stale[0]}`" if stale[0] == PUBLIC else f"log in to '{stale[0]}' again",
+        f"run `{_login_again(stale[0])}`",
     )
+
+
+def _login_again(host: str) -> str:
+    """Return the command that renews a login; the public gallery needs none.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/push-oci-artifact.html
+    """
+    private = PRIVATE.fullmatch(host)
+    if not private:
+        return f"helm registry logout {host}"
+    password = f"aws ecr get-login-password --region {private['region']}"
+    return f"{password} | helm registry login --username AWS --password-stdin {host}"
 
 
 def _logins() -> Iterator[tuple[str, float]]:
@@ -89,7 +103,7 @@ CHECKS = (
         category=CATEGORY,
         description="the charts are there, in the profile's versions",
         severity=Severity.FATAL,
-        hint="see the registry's answer with `helm show chart oci://public.ecr.aws/aws-controllers-k8s/sagemaker-chart`",
+        hint="see the registry's answer with `helm show chart {chart}`",
         look=_charts,
         needs=("helm", "cluster-login"),
         opens=True,

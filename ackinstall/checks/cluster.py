@@ -2,10 +2,11 @@
 
 import re
 
+from ackinstall import rights
 from ackinstall.catalog import AUDIENCE
 from ackinstall.checks.check import Check, Finding, Severity, failed, passed, warned
 from ackinstall.checks.context import Context
-from ackinstall.errors import AckinstallError
+from ackinstall.errors import AckinstallError, translate
 from ackinstall.resource import Change, Kind
 from ackinstall.resources.iam_role import IamRole
 from ackinstall.resources.oidc_provider import OidcProvider
@@ -33,7 +34,12 @@ def _active(context: Context) -> Finding:
 def _version(context: Context) -> Finding:
     version = context.opening.cluster.version
     if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < OLDEST:
-        return failed(f"it is Kubernetes {version}, {'.'.join(map(str, OLDEST))} or newer is needed")
+        major, minor = re.findall(r"\d+", version)[:2]
+        return failed(
+            f"it is Kubernetes {version}, {'.'.join(map(str, OLDEST))} or newer is needed",
+            f"upgrade it, one minor version after the other, with `aws eks update-cluster-version --name "
+            f"{context.cluster} --kubernetes-version {major}.{int(minor) + 1}{context.place}`",
+        )
     return passed(version)
 
 
@@ -47,8 +53,19 @@ def _answers(context: Context) -> Finding:
 
 
 def _login(context: Context) -> Finding:
-    _ = context.opening.server_version
-    context.kube.allowed("get", "", "namespaces")
+    try:
+        _ = context.opening.server_version
+        context.kube.allowed("get", "", "namespaces")
+    except Exception as error:
+        told = translate(error)
+        if told.reference != "kubernetes-login-refused":
+            raise
+        return failed(
+            told.message,
+            f"give it an access entry: `aws eks create-access-entry --cluster-name {context.cluster} "
+            f"--principal-arn {rights.principal(context.opening.caller.arn)}{context.place}`; then "
+            f"{context.opening.grant}",
+        )
     return passed()
 
 
@@ -63,7 +80,8 @@ def _provider(context: Context) -> Finding:
         return failed(
             f"it does not accept the audience '{AUDIENCE}'",
             f"add it with `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn "
-            f"{arn} --client-id {AUDIENCE}`, or let `ackinstall up --adopt` do it",
+            f"{arn} --client-id {AUDIENCE}{context.place}`, or let "
+            f"`{context.choice.again('up', '--adopt')}` do it",
         )
     if "audiences" in look.paths:
         return warned(f"it does not accept the audience '{AUDIENCE}' any more: `up` mends it")
@@ -101,7 +119,7 @@ CHECKS = (
         category=CATEGORY,
         description="the EKS cluster exists",
         severity=Severity.FATAL,
-        hint="see those that there are with `aws eks list-clusters`",
+        hint="see those that there are with `aws eks list-clusters{place}`",
         look=_exists,
         needs=("aws-credentials",),
         opens=True,
@@ -112,7 +130,7 @@ CHECKS = (
         category=CATEGORY,
         description="the cluster is ACTIVE",
         severity=Severity.FATAL,
-        hint="run `aws eks wait cluster-active --name {cluster}`",
+        hint="run `aws eks wait cluster-active --name {cluster}{place}`",
         look=_active,
         needs=("cluster-exists",),
         opens=True,
@@ -123,7 +141,7 @@ CHECKS = (
         category=CATEGORY,
         description="the Kubernetes version is new enough",
         severity=Severity.FATAL,
-        hint="upgrade it with `aws eks update-cluster-version --name {cluster} --kubernetes-version VERSION`",
+        hint="see its version with `aws eks describe-cluster --name {cluster}{place}`",
         look=_version,
         needs=("cluster-active",),
     ),
@@ -132,7 +150,9 @@ CHECKS = (
         category=CATEGORY,
         description="the API server answers",
         severity=Severity.FATAL,
-        hint="reach a private cluster from inside its network, or with `--kubeconfig FILE --context NAME`",
+        hint=(
+            "reach a private cluster from inside its network, or with `{up} --kubeconfig FILE --context NAME`"
+        ),
         look=_answers,
         needs=("cluster-active", "aws-account"),
         opens=True,
@@ -143,10 +163,7 @@ CHECKS = (
         category=CATEGORY,
         description="the cluster lets this identity in",
         severity=Severity.FATAL,
-        hint=(
-            "give it an access entry: `aws eks create-access-entry --cluster-name {cluster} "
-            "--principal-arn ARN`"
-        ),
+        hint="see who is let in with `aws eks list-access-entries --cluster-name {cluster}{place}`",
         look=_login,
         needs=("api-server",),
         opens=True,
@@ -157,7 +174,7 @@ CHECKS = (
         category=CATEGORY,
         description="IAM knows the cluster's issuer, or may get to know it",
         severity=Severity.FATAL,
-        hint="run `ackinstall plan --cluster {cluster}` to see what differs",
+        hint="run `{plan}` to see what differs",
         look=_provider,
         needs=("cluster-active", "aws-account"),
         in_run=True,
@@ -167,7 +184,7 @@ CHECKS = (
         category=CATEGORY,
         description="the controllers' role trusts no former issuer",
         severity=Severity.WARNING,
-        hint="the cluster was made anew: `ackinstall up --cluster {cluster}` mends the trust policy",
+        hint="the cluster was made anew: `{up}` mends the trust policy",
         look=_issuer,
         needs=("charts", "cluster-login"),
         in_run=True,

@@ -17,6 +17,7 @@ from ackinstall.profile import Controller, Profile
 from ackinstall.resource import SETTLED, Change, Kind, Resource
 from ackinstall.resources.crds import API
 from ackinstall.resources.helm_release import INSTANCE, HelmRelease
+from ackinstall.target import Choice
 
 
 class Context:
@@ -50,9 +51,30 @@ class Context:
         return self.opening.choice.cluster
 
     @property
+    def choice(self) -> Choice:
+        """What the command line chose, for commands in hints."""
+        return self.opening.choice
+
+    @property
+    def place(self) -> str:
+        """The options of `aws` and `eksctl` for the target's region and identity, after a space each."""
+        return self.choice.aws_options(self.opening.region)
+
+    @property
     def words(self) -> Mapping[str, str]:
-        """What the checks' own hints may name."""
-        return {"cluster": self.cluster, "namespace": self.profile.namespace}
+        """What the checks' own hints may name: names, the options of `aws`, and how commands begin."""
+        return {
+            "cluster": self.cluster,
+            "namespace": self.profile.namespace,
+            "place": self.place,
+            "identity": self.choice.aws_options(""),
+            "kubectl": self.choice.kubectl,
+            "helm": self.choice.helm,
+            "chart": self.profile.controllers[0].chart,
+            "up": self.choice.again("up"),
+            "plan": self.choice.again("plan"),
+            "iam_policy": self.choice.again("iam-policy", "--for", "up"),
+        }
 
     @once
     def names(self) -> Names:

@@ -29,7 +29,7 @@ def _versions(context: Context) -> Finding:
         if _is_newer(fitting, installed):
             return failed(
                 f"'{controller.release}' is {installed}, {fitting} is published",
-                f"run `ackinstall up --cluster {context.cluster} --upgrade`",
+                f"run `{context.choice.again('up', '--upgrade')}`",
             )
         more = f", {newest} is beyond it" if _is_newer(newest, installed) else ""
         told.append(f"{controller.service} {installed} is the newest in the profile's range{more}")
@@ -49,7 +49,7 @@ CHECKS = (
         category=CATEGORY,
         description="everything is as the profile wants it",
         severity=Severity.WARNING,
-        hint="see the differences with `ackinstall plan --cluster {cluster}`, mend them with `ackinstall up`",
+        hint="see the differences with `{plan}`, mend them with `{up}`",
         look=_drift,
         needs=("charts",),
         in_run=True,
@@ -59,7 +59,7 @@ CHECKS = (
         category=CATEGORY,
         description="no newer chart in the profile's range is published",
         severity=Severity.WARNING,
-        hint="run `ackinstall up --cluster {cluster} --upgrade`",
+        hint="run `{up} --upgrade`",
         look=_versions,
         needs=("releases-deployed", "charts"),
         in_run=True,

@@ -66,7 +66,10 @@ CHECKS = (
         category=CATEGORY,
         description="AWS accepts the credentials",
         severity=Severity.FATAL,
-        hint="see whose they are with `aws configure list`; `aws sts get-caller-identity` tries them",
+        hint=(
+            "see whose they are with `aws configure list{place}`; `aws sts get-caller-identity{place}` "
+            "tries them"
+        ),
         look=_credentials,
         opens=True,
         in_run=True,
@@ -76,7 +79,7 @@ CHECKS = (
         category=CATEGORY,
         description="the credentials last long enough",
         severity=Severity.WARNING,
-        hint="log in again, as with `aws sso login`",
+        hint="log in again, as with `aws sso login{identity}`",
         look=_expiry,
         needs=("aws-credentials",),
     ),
@@ -85,7 +88,7 @@ CHECKS = (
         category=CATEGORY,
         description="the account is the expected one",
         severity=Severity.FATAL,
-        hint="log in to the other account, or name its profile with `--aws-profile NAME`",
+        hint="log in to the other account, or name its profile; `aws configure list-profiles` shows them",
         look=_account,
         needs=("aws-credentials",),
         opens=True,
@@ -96,7 +99,7 @@ CHECKS = (
         category=CATEGORY,
         description="the region is the cluster's",
         severity=Severity.FATAL,
-        hint="add `--region REGION`; `aws eks list-clusters --region REGION` shows where the cluster is",
+        hint="name the cluster's region with `{up} --region REGION`",
         look=_region,
         needs=("aws-account", "cluster-active"),
         in_run=True,

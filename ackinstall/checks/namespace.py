@@ -73,7 +73,12 @@ def _quota(context: Context) -> Finding:
         free = {name: amount - used.get(name, Decimal(0)) for name, amount in hard.items()}
         lacking = sorted(name for name in wanted if name in free and not fits({name: wanted[name]}, free))
         if lacking:
-            return failed(f"the quota '{quota['metadata']['name']}' leaves too little {', '.join(lacking)}")
+            name = quota["metadata"]["name"]
+            return failed(
+                f"the quota '{name}' leaves too little {', '.join(lacking)}",
+                f"raise it with `{context.choice.kubectl} edit resourcequota {name} --namespace "
+                f"{context.profile.namespace}`",
+            )
     return passed()
 
 
@@ -93,7 +98,13 @@ def _limits(context: Context) -> Finding:
             for service, spec in context.pod_specs.items():
                 why = _outside(rule, spec) if rule.get("type") in ("Container", "Pod") else ""
                 if why:
-                    return failed(f"the limit range '{limit['metadata']['name']}': {service} {why}")
+                    name = limit["metadata"]["name"]
+                    return failed(
+                        f"the limit range '{name}': {service} {why}",
+                        f"change it with `{context.choice.kubectl} edit limitrange {name} --namespace "
+                        f"{context.profile.namespace}`, or 'controllers.{service}.values.resources' in the "
+                        "profile",
+                    )
     return passed()
 
 
@@ -179,7 +190,7 @@ CHECKS = (
         category=CATEGORY,
         description="the namespace is not going away",
         severity=Severity.FATAL,
-        hint="see what holds it with `kubectl get namespace {namespace} --output yaml`",
+        hint="see what holds it with `{kubectl} get namespace {namespace} --output yaml`",
         look=_active,
         needs=("cluster-login",),
         patience=30,
@@ -200,7 +211,7 @@ CHECKS = (
         category=CATEGORY,
         description="the namespace's quotas leave room",
         severity=Severity.FATAL,
-        hint="raise it; see it with `kubectl describe resourcequota --namespace {namespace}`",
+        hint="see them with `{kubectl} describe resourcequota --namespace {namespace}`",
         look=_quota,
         needs=("namespace-active", "charts"),
         about=PODS,
@@ -210,8 +221,7 @@ CHECKS = (
         category=CATEGORY,
         description="the namespace's limit ranges let the controllers run",
         severity=Severity.FATAL,
-        hint="change the range, or `resources` in the profile's values; `kubectl describe limitrange "
-        "--namespace {namespace}` shows it",
+        hint="see them with `{kubectl} describe limitrange --namespace {namespace}`",
         look=_limits,
         needs=("namespace-active", "charts"),
         about=PODS,
@@ -222,8 +232,8 @@ CHECKS = (
         description="admission webhooks and policies let the objects through",
         severity=Severity.FATAL,
         hint=(
-            "see who decides with `kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations,"
-            "validatingadmissionpolicies`, and let '{namespace}' through"
+            "see who decides with `{kubectl} get validatingwebhookconfigurations,"
+            "mutatingwebhookconfigurations,validatingadmissionpolicies`, and let '{namespace}' through"
         ),
         look=_admission,
         needs=("namespace-active", "charts"),

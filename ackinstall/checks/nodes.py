@@ -26,8 +26,8 @@ def _ready(context: Context) -> Finding:
     if not ready:
         return warned(
             "there are no nodes yet",
-            "make some with `eksctl create nodegroup --cluster "
-            f"{context.cluster}`; with EKS Auto Mode or Karpenter they come with the first pods",
+            f"make some with `eksctl create nodegroup --cluster {context.cluster}{context.place}`; "
+            "with EKS Auto Mode or Karpenter they come with the first pods",
         )
     return passed(f"{len(ready)} of {len(context.nodes)} are Ready")
 
@@ -69,7 +69,11 @@ def _room(context: Context) -> Finding:
         )
     ]
     if lacking:
-        return failed(f"no node has room for what {_words(lacking)} requests")
+        less = f"controllers.{lacking[0]}.values.resources.requests.cpu=10m"
+        return failed(
+            f"no node has room for what {_words(lacking)} requests",
+            f"add nodes, or ask for less with `{context.choice.again('up', '--set', less)}`",
+        )
     return passed(f"{len(context.pod_specs)} controllers fit")
 
 
@@ -141,7 +145,7 @@ CHECKS = (
         category=CATEGORY,
         description="there are nodes, and some are Ready",
         severity=Severity.FATAL,
-        hint="look at them with `kubectl describe nodes`",
+        hint="look at them with `{kubectl} describe nodes`",
         look=_ready,
         needs=("cluster-login",),
         about=PODS,
@@ -152,8 +156,9 @@ CHECKS = (
         description="nodes take the controllers' pods, and can run their images",
         severity=Severity.FATAL,
         hint=(
-            "add Linux nodes with amd64 or arm64, as with `eksctl create nodegroup --cluster {cluster}`; or "
-            "let the pods onto those that there are with `deployment.tolerations` in the profile's values"
+            "add Linux nodes with amd64 or arm64, as with "
+            "`eksctl create nodegroup --cluster {cluster}{place}`; or let the pods onto those that there are "
+            "with 'deployment.tolerations' in the profile's values"
         ),
         look=_architecture,
         needs=("nodes-ready", "charts"),
@@ -166,7 +171,7 @@ CHECKS = (
         severity=Severity.WARNING,
         hint=(
             "let it with `eksctl create fargateprofile --cluster {cluster} --name {namespace} "
-            "--namespace {namespace}`"
+            "--namespace {namespace}{place}`"
         ),
         look=_fargate,
         needs=("nodes-ready",),
@@ -177,7 +182,7 @@ CHECKS = (
         category=CATEGORY,
         description="the nodes have room for the controllers",
         severity=Severity.WARNING,
-        hint="add nodes, or ask for less with `--set controllers.SERVICE.values.resources.requests.cpu=10m`",
+        hint="see what the nodes have with `{kubectl} describe nodes`",
         look=_room,
         needs=("nodes-ready", "charts"),
         about=PODS,

@@ -31,7 +31,7 @@ def _controllers(context: Context) -> Finding:
     first, manifest = found[0]
     return failed(
         f"{' and '.join(told)} runs a controller of {first.service} already",
-        f"remove it with `{_removal(manifest)}`: its custom resources and definitions stay",
+        f"remove it with `{_removal(manifest, context)}`: its custom resources and definitions stay",
         deployments=told,
     )
 
@@ -50,15 +50,16 @@ def _installer(deployment: Manifest) -> str:
     return f"Helm release '{release}'" if release else "by manifests"
 
 
-def _removal(deployment: Manifest) -> str:
+def _removal(deployment: Manifest, context: Context) -> str:
     metadata = deployment["metadata"]
+    kubectl = context.choice.kubectl
     labels: Mapping[str, str] = metadata.get("labels") or {}
     release = (metadata.get("annotations") or {}).get("meta.helm.sh/release-name") or labels.get(INSTANCE)
     if "olm.owner" in labels:
-        return f"kubectl delete csv {labels['olm.owner']} --namespace {metadata['namespace']}"
+        return f"{kubectl} delete csv {labels['olm.owner']} --namespace {metadata['namespace']}"
     if release:
-        return f"helm uninstall {release} --namespace {metadata['namespace']}"
-    return f"kubectl delete deployment {metadata['name']} --namespace {metadata['namespace']}"
+        return f"{context.choice.helm} uninstall {release} --namespace {metadata['namespace']}"
+    return f"{kubectl} delete deployment {metadata['name']} --namespace {metadata['namespace']}"
 
 
 def _capability(context: Context) -> Finding:
@@ -74,7 +75,7 @@ def _capability(context: Context) -> Finding:
         return failed(
             f"EKS runs ACK for the cluster: the capability '{acting[0]}'",
             f"use that, or remove it with `aws eks delete-capability --cluster-name {context.cluster} "
-            f"--capability-name {acting[0]}`",
+            f"--capability-name {acting[0]}{context.place}`",
         )
     return passed()
 
@@ -125,7 +126,7 @@ CHECKS = (
         category=CATEGORY,
         description="EKS itself does not run ACK for the cluster",
         severity=Severity.FATAL,
-        hint="see it with `aws eks list-capabilities --cluster-name {cluster}`",
+        hint="see it with `aws eks list-capabilities --cluster-name {cluster}{place}`",
         look=_capability,
         needs=("cluster-active", "aws-account"),
         about=DEFINITIONS,
@@ -136,8 +137,9 @@ CHECKS = (
         description="the former SageMaker operator is not there",
         severity=Severity.WARNING,
         hint=(
-            "its objects stay as they are; see them with `kubectl get crds | grep sagemaker.aws.amazon.com`, "
-            "and write full names in commands, as `trainingjobs.sagemaker.services.k8s.aws`"
+            "its objects stay as they are; see them with "
+            "`{kubectl} get crds | grep sagemaker.aws.amazon.com`, and write full names "
+            "in commands, as `trainingjobs.sagemaker.services.k8s.aws`"
         ),
         look=_legacy,
         needs=("cluster-login",),
@@ -148,10 +150,7 @@ CHECKS = (
         category=CATEGORY,
         description="the definitions are not somebody else's",
         severity=Severity.WARNING,
-        hint=(
-            "see what differs with `ackinstall plan --cluster {cluster}`; `ackinstall up --cluster {cluster} "
-            "--adopt` takes them over"
-        ),
+        hint=("see what differs with `{plan}`; `{up} --adopt` takes them over"),
         look=_definitions,
         needs=("cluster-login",),
         about=DEFINITIONS,

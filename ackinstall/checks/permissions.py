@@ -26,7 +26,7 @@ def _aws(context: Context) -> Finding:
         partition=known.partition, account=known.account, region=known.region, cluster=context.cluster
     )
     statements = iam_policy.document(context.profile, place, iam_policy.INSTALL)["Statement"]
-    whole = f"`ackinstall iam-policy --for up --cluster {context.cluster}` prints all that is needed"
+    whole = f"`{context.words['iam_policy']}` prints all that is needed"
     try:
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda one: _denied(context, source, one), statements))
@@ -115,7 +115,7 @@ CHECKS = (
         category=CATEGORY,
         description="IAM allows this identity what the profile needs",
         severity=Severity.FATAL,
-        hint="allow the actions; `ackinstall iam-policy --for up --cluster {cluster}` prints them",
+        hint="allow the actions; `{iam_policy}` prints them",
         look=_aws,
         needs=("cluster-active", "aws-account"),
         about=AWS,

@@ -48,7 +48,8 @@ def _restarts(context: Context) -> Finding:
         name, count = max(often.items(), key=lambda one: one[1])
         return failed(
             f"pod '{name}' was restarted {count} times",
-            f"see why with `kubectl logs {name} --namespace {context.profile.namespace} --previous`",
+            f"see why with `{context.choice.kubectl} logs {name} --namespace {context.profile.namespace} "
+            "--previous`",
         )
     return passed(f"{sum(restarts.values())} restarts")
 
@@ -79,8 +80,8 @@ def _identity(context: Context) -> Finding:
             )
             return failed(
                 f"pod '{_name(pod)}' {why}",
-                f"run `kubectl rollout restart deployment {owner} --namespace {context.profile.namespace}`; "
-                f"where that does not help, `ackinstall up --cluster {context.cluster}`",
+                f"run `{context.choice.kubectl} rollout restart deployment {owner} --namespace "
+                f"{context.profile.namespace}`; where that does not help, `{context.choice.again('up')}`",
             )
     return passed(role)
 
@@ -188,7 +189,7 @@ CHECKS = (
         category=CATEGORY,
         description="the controllers' pods are Ready",
         severity=Severity.FATAL,
-        hint="see why with `kubectl describe pods --namespace {namespace}`",
+        hint="see why with `{kubectl} describe pods --namespace {namespace}`",
         look=_ready,
         needs=("releases-deployed",),
         patience=120,
@@ -198,7 +199,7 @@ CHECKS = (
         category=CATEGORY,
         description="the pods are not restarted again and again",
         severity=Severity.WARNING,
-        hint="see why with `kubectl describe pods --namespace {namespace}`",
+        hint="see why with `{kubectl} describe pods --namespace {namespace}`",
         look=_restarts,
         needs=("releases-deployed",),
     ),
@@ -207,7 +208,7 @@ CHECKS = (
         category=CATEGORY,
         description="the pods run the image that the chart names",
         severity=Severity.WARNING,
-        hint="run `ackinstall up --cluster {cluster}`, which puts the chart's back",
+        hint="run `{up}`, which puts the chart's back",
         look=_image,
         needs=("releases-deployed",),
     ),
@@ -216,7 +217,7 @@ CHECKS = (
         category=CATEGORY,
         description="the live pods carry the role and a token for it",
         severity=Severity.FATAL,
-        hint="run `ackinstall up --cluster {cluster}`",
+        hint="run `{up}`",
         look=_identity,
         needs=("releases-deployed",),
     ),
@@ -225,7 +226,7 @@ CHECKS = (
         category=CATEGORY,
         description="the controllers' logs tell of nothing that was denied",
         severity=Severity.WARNING,
-        hint="see them with `kubectl logs --namespace {namespace} --selector k8s-app`",
+        hint="see them with `{kubectl} logs --namespace {namespace} --selector k8s-app`",
         look=_log,
         needs=("releases-deployed",),
     ),

@@ -39,9 +39,19 @@ def _custom_resources(context: Context) -> Finding:
     if refusals:
         hint = denials.remedy(context, refusals[0])
         return failed(message, hint, counts=data, denied=denials.data(refusals))
-    if any(word == TERMINAL for word, _ in troubles.values()):
-        return failed(message, counts=data)
+    ended = [one for one in found if state(one)[0] == TERMINAL]
+    if ended:
+        return failed(message, _description(context, ended[0]), counts=data)
     return passed(message or "none are alive", counts=data)
+
+
+def _description(context: Context, manifest: Manifest) -> str:
+    kind, group = manifest["kind"].lower(), manifest["apiVersion"].partition("/")[0]
+    return (
+        "correct its spec, or delete it; all of its conditions: "
+        f"`{context.choice.kubectl} describe {kind}.{group} {manifest['metadata']['name']} "
+        f"--namespace {manifest['metadata'].get('namespace', '')}`"
+    )
 
 
 def _by_weight(trouble: tuple[str, tuple[str, str]]) -> tuple[bool, bool, str]:
@@ -75,7 +85,7 @@ CHECKS = (
         category=CATEGORY,
         description="no custom resource has ended in an error",
         severity=Severity.WARNING,
-        hint="correct its spec, or delete it; `kubectl describe` shows all of its conditions",
+        hint="correct its spec, or delete it; `{kubectl} describe` shows its conditions",
         look=_custom_resources,
         needs=("definitions-established",),
     ),

@@ -1,6 +1,7 @@
 """A world in which something is to go wrong, looked at by checks."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -110,6 +111,10 @@ def _plain(labels: dict[str, str]) -> dict[str, str]:
 
 
 Breaking = Callable[[Broken], object]
+KNOWN = re.compile(
+    r"\b(CLUSTER|NAMESPACE|SERVICE|ARN|POD|VERSION|ACCOUNT)\b|--cluster(-name)? NAME|--name NAME"
+)
+"""What a command in a hint may not leave to the reader: the program knows it."""
 
 
 class Row(NamedTuple):
@@ -133,6 +138,8 @@ class Row(NamedTuple):
         assert found.outcome is self.outcome, found
         assert self.message in found.message, found
         assert self.hint in found.hint, found
+        assert re.search(r"`[^`]+`", found.hint), found
+        assert not KNOWN.search(found.hint), found
         assert broken.world.inventory() == before
 
 

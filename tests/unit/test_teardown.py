@@ -160,7 +160,7 @@ def test_the_objects_in_the_bucket_are_counted_and_go(installed: Commands) -> No
     kept = installed.run(*DOWN)
     assert kept.code == 0, kept
     assert f"bucket/{BUCKET}: holds objects" in kept.stdout
-    assert f"ackinstall down --region {REGION} --cluster demo --delete-data" in kept.stdout
+    assert f"ackinstall down --cluster demo --region {REGION} --delete-data" in kept.stdout
 
     shown = installed.run("plan", "--cluster", "demo", "--down", "--delete-data").stdout
     assert 'objects "3 versions of objects, 0.0 MiB"' in shown
