@@ -139,14 +139,19 @@ class Context:
             return dict(zip(self.releases, found, strict=True))
 
     @property
-    def pod_specs(self) -> dict[str, Mapping[str, Any]]:
-        """The specs of the controllers' pods as their charts make them, by service."""
+    def pod_templates(self) -> dict[str, Manifest]:
+        """What the controllers' pods are made from, as their charts say, by service."""
         return {
-            service: one["spec"]["template"]["spec"]
+            service: one["spec"]["template"]
             for service, objects in self.rendered.items()
             for one in objects
             if one["kind"] == "Deployment"
         }
+
+    @property
+    def pod_specs(self) -> dict[str, Mapping[str, Any]]:
+        """The specs of these pods, by service."""
+        return {service: one["spec"] for service, one in self.pod_templates.items()}
 
     @once
     def namespace(self) -> Manifest | None:

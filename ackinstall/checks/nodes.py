@@ -1,12 +1,14 @@
 """The nodes: there are some, they are ready, they can run the controllers' images, and have room for them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from ackinstall.checks.check import PODS, Check, Finding, Severity, failed, passed, unproven, warned
 from ackinstall.checks.context import Context
-from ackinstall.checks.quantities import Amounts, added, fits, parsed
+from ackinstall.checks.fargate import is_fargate, selectors, takes
+from ackinstall.checks.objects import is_ready, labels, name
+from ackinstall.checks.quantities import Amounts, added, fits, less, parsed
 from ackinstall.kube import Manifest
 from ackinstall.resources.helm_release import INSTANCE
 
@@ -14,13 +16,12 @@ CATEGORY = "nodes"
 SERVED = frozenset({"amd64", "arm64"})
 """What ACK builds its images for:
 https://github.com/aws-controllers-k8s/test-infra (cd/scripts/release-controller.sh)"""
-FARGATE = ("eks.amazonaws.com/compute-type", "fargate")
 NONE = "there is no node to look at"
 FINISHED = ("Succeeded", "Failed")
 
 
 def _ready(context: Context) -> Finding:
-    ready = [one for one in context.nodes if _is_ready(one)]
+    ready = [one for one in context.nodes if is_ready(one)]
     if context.nodes and not ready:
         return failed(f"none of {len(context.nodes)} nodes is Ready")
     if not ready:
@@ -33,46 +34,61 @@ def _ready(context: Context) -> Finding:
 
 
 def _architecture(context: Context) -> Finding:
-    if not context.nodes:
-        return unproven(NONE)
+    nodes = _shared(context)
+    if not nodes:
+        return _without_nodes(context)
     for service, spec in context.pod_specs.items():
-        found = {_architecture_of(one) for one in _usable(context, spec)}
+        found = {_architecture_of(one) for one in _usable(nodes, spec)}
         if not found:
-            return failed(f"no Ready node takes the pods of {service}: its taints or labels do not let it")
+            return warned(
+                f"no Ready node takes the pods of {service}: its taints or labels do not let it; an "
+                "autoscaler may make one",
+                f"where none does, add nodes with `eksctl create nodegroup --cluster {context.cluster}"
+                f"{context.place}`, or let the pods onto those that there are with 'controllers.{service}."
+                "values.deployment.tolerations' in the profile",
+            )
         if not SERVED & found:
             return failed(f"ACK's images are for {_words(SERVED)}, the nodes are {_words(found)}")
-    return passed(_words({_architecture_of(one) for one in context.nodes}))
+    return passed(_words({_architecture_of(one) for one in nodes}))
 
 
 def _fargate(context: Context) -> Finding:
     if not context.nodes:
         return unproven(NONE)
-    if all(_label(one, FARGATE[0]) == FARGATE[1] for one in context.nodes):
-        return failed(f"there is Fargate only, which takes no pods of '{context.profile.namespace}' unasked")
-    return passed()
+    if _shared(context):
+        return passed()
+    namespace, chosen = context.profile.namespace, list(selectors(context))
+    outside = [
+        service
+        for service, one in context.pod_templates.items()
+        if not any(takes(selector, namespace, labels(one)) for selector in chosen)
+    ]
+    if outside:
+        return failed(
+            f"there is Fargate only, and no Fargate profile takes the pods of {_words(outside)} in "
+            f"'{namespace}'"
+        )
+    return passed("a Fargate profile takes the controllers' pods")
 
 
 def _room(context: Context) -> Finding:
-    if not context.nodes:
-        return unproven(NONE)
-    taken: dict[str, Amounts] = {}
-    for pod in context.kube.list("v1", "Pod"):
-        node = pod["spec"].get("nodeName", "")
-        if node and not _is_own(pod, context) and (pod.get("status") or {}).get("phase") not in FINISHED:
-            taken[node] = added(taken.get(node, {}), {**requests(pod["spec"]), "pods": Decimal(1)})
-    lacking = [
-        service
-        for service, spec in context.pod_specs.items()
-        if not any(
-            fits({**requests(spec), "pods": Decimal(1)}, _free(one, taken.get(one["metadata"]["name"], {})))
-            for one in _usable(context, spec)
-        )
-    ]
+    nodes = _shared(context)
+    if not nodes:
+        return _without_nodes(context)
+    free = _free(context, nodes)
+    lacking = []
+    for service, spec in context.pod_specs.items():
+        wanted = {**requests(spec), "pods": Decimal(1)}
+        place = next((name(one) for one in _usable(nodes, spec) if fits(wanted, free[name(one)])), "")
+        if place:
+            free[place] = less(free[place], wanted)
+        else:
+            lacking.append(service)
     if lacking:
-        less = f"controllers.{lacking[0]}.values.resources.requests.cpu=10m"
+        request = f"controllers.{lacking[0]}.values.resources.requests.cpu=10m"
         return failed(
             f"no node has room for what {_words(lacking)} requests",
-            f"add nodes, or ask for less with `{context.choice.again('up', '--set', less)}`",
+            f"add nodes, or ask for less with `{context.choice.again('up', '--set', request)}`",
         )
     return passed(f"{len(context.pod_specs)} controllers fit")
 
@@ -85,24 +101,39 @@ def requests(spec: Mapping[str, Any], what: str = "requests") -> Amounts:
     return total
 
 
+def _shared(context: Context) -> list[Manifest]:
+    """Return the nodes that pods share: not Fargate's."""
+    return [one for one in context.nodes if not is_fargate(one)]
+
+
+def _without_nodes(context: Context) -> Finding:
+    return passed("Fargate makes a node for each pod") if context.nodes else unproven(NONE)
+
+
+def _free(context: Context, nodes: Iterable[Manifest]) -> dict[str, Amounts]:
+    """Return what each node has left beside the pods on it, our own left out: they will be replaced."""
+    free = {name(one): parsed((one.get("status") or {}).get("allocatable") or {}) for one in nodes}
+    for pod in context.kube.list("v1", "Pod"):
+        node = pod["spec"].get("nodeName", "")
+        is_over = (pod.get("status") or {}).get("phase") in FINISHED
+        if node in free and not is_over and not _is_own(pod, context):
+            free[node] = less(free[node], {**requests(pod["spec"]), "pods": Decimal(1)})
+    return free
+
+
 def _is_own(pod: Manifest, context: Context) -> bool:
     releases = [controller.release for controller in context.profile.controllers]
-    return _label(pod, INSTANCE) in releases and pod["metadata"]["namespace"] == context.profile.namespace
+    return labels(pod).get(INSTANCE) in releases and pod["metadata"]["namespace"] == context.profile.namespace
 
 
-def _free(node: Manifest, taken: Amounts) -> Amounts:
-    allocatable = parsed((node.get("status") or {}).get("allocatable") or {})
-    return {name: amount - taken.get(name, Decimal(0)) for name, amount in allocatable.items()}
-
-
-def _usable(context: Context, spec: Mapping[str, Any]) -> list[Manifest]:
+def _usable(nodes: Iterable[Manifest], spec: Mapping[str, Any]) -> list[Manifest]:
     """Return the nodes that pods with this spec may be put on."""
     selector: Mapping[str, str] = spec.get("nodeSelector") or {}
     return [
         one
-        for one in context.nodes
-        if _is_ready(one)
-        and all(_label(one, key) == value for key, value in selector.items())
+        for one in nodes
+        if is_ready(one)
+        and selector.items() <= labels(one).items()
         and all(_is_tolerated(taint, spec) for taint in one["spec"].get("taints") or ())
     ]
 
@@ -122,17 +153,8 @@ def _is_tolerated(taint: Mapping[str, str], spec: Mapping[str, Any]) -> bool:
     )
 
 
-def _is_ready(node: Manifest) -> bool:
-    conditions: Iterator[Mapping[str, str]] = iter((node.get("status") or {}).get("conditions") or ())
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-
-
 def _architecture_of(node: Manifest) -> str:
-    return _label(node, "kubernetes.io/arch") or str(node["status"]["nodeInfo"]["architecture"])
-
-
-def _label(manifest: Manifest, key: str) -> str:
-    return str((manifest["metadata"].get("labels") or {}).get(key, ""))
+    return labels(node).get("kubernetes.io/arch") or str(node["status"]["nodeInfo"]["architecture"])
 
 
 def _words(names: Iterable[str]) -> str:
@@ -155,11 +177,7 @@ CHECKS = (
         category=CATEGORY,
         description="nodes take the controllers' pods, and can run their images",
         severity=Severity.FATAL,
-        hint=(
-            "add Linux nodes with amd64 or arm64, as with "
-            "`eksctl create nodegroup --cluster {cluster}{place}`; or let the pods onto those that there are "
-            "with 'deployment.tolerations' in the profile's values"
-        ),
+        hint="add Linux nodes with amd64 or arm64: `eksctl create nodegroup --cluster {cluster}{place}`",
         look=_architecture,
         needs=("nodes-ready", "charts"),
         about=PODS,
@@ -167,14 +185,14 @@ CHECKS = (
     Check(
         id="nodes-fargate",
         category=CATEGORY,
-        description="there is more than Fargate",
+        description="there is more than Fargate, or Fargate takes the controllers",
         severity=Severity.WARNING,
         hint=(
             "let it with `eksctl create fargateprofile --cluster {cluster} --name {namespace} "
             "--namespace {namespace}{place}`"
         ),
         look=_fargate,
-        needs=("nodes-ready",),
+        needs=("nodes-ready", "charts"),
         about=PODS,
     ),
     Check(

@@ -83,6 +83,30 @@ def tainted(broken: Broken) -> None:
     broken.world.cluster.change(MACHINE, lambda one: one["spec"].update(taints=[taint]))
 
 
+def fargate(broken: Broken) -> None:
+    taint = {"key": "eks.amazonaws.com/compute-type", "value": "fargate", "effect": "NoSchedule"}
+    broken.relabel(MACHINE, compute_type="fargate")
+    broken.world.cluster.change(MACHINE, lambda one: one["spec"].update(taints=[taint]))
+
+
+def fargate_profile(*selectors: dict[str, object]) -> Breaking:
+    def make(broken: Broken) -> None:
+        fargate(broken)
+        role = f"arn:aws:iam::{ACCOUNT}:role/fargate"
+        broken.world.aws.client("eks").create_fargate_profile(
+            fargateProfileName="ack", clusterName="demo", podExecutionRoleArn=role, selectors=list(selectors)
+        )
+
+    return make
+
+
+def one_place_left(broken: Broken) -> None:
+    node(allocatable={"cpu": "4", "memory": "8Gi", "pods": "3"})(broken)
+    for name in ("a", "b"):
+        spec = {"nodeName": MACHINE.name, "containers": [{"name": "some", "image": "some"}]}
+        broken.create("v1", "Pod", name, "other", spec=spec)
+
+
 def going(broken: Broken) -> None:
     broken.create("v1", "ConfigMap", "held", NAMESPACE, metadata={"finalizers": ["example.com/hold"]})
     broken.world.cluster.delete(Ref("v1", "Namespace", NAMESPACE))
@@ -270,17 +294,41 @@ BEFORE = [
         "tainted",
         "nodes-architecture",
         tainted,
-        Outcome.FAILED,
-        "no Ready node takes",
-        "deployment.tolerations",
+        Outcome.WARNING,
+        "no Ready node takes the pods of sagemaker",
+        "'controllers.sagemaker.values.deployment.tolerations'",
     ),
     Row(
         "only",
         "nodes-fargate",
-        lambda broken: broken.relabel(MACHINE, compute_type="fargate"),
+        fargate,
         Outcome.WARNING,
-        "takes no pods of 'ack-system'",
+        "no Fargate profile takes the pods of applicationautoscaling and sagemaker in 'ack-system'",
         "eksctl create fargateprofile --cluster demo",
+    ),
+    Row(
+        "other labels",
+        "nodes-fargate",
+        fargate_profile({"namespace": "ack-*", "labels": {"app.kubernetes.io/name": "sagemaker*"}}),
+        Outcome.WARNING,
+        "takes the pods of applicationautoscaling in",
+        "eksctl create fargateprofile",
+    ),
+    Row(
+        "denied",
+        "nodes-fargate",
+        lambda broken: (fargate(broken), broken.deny("eks:ListFargateProfiles")),
+        Outcome.UNPROVEN,
+        "may not call 'eks:ListFargateProfiles' on",
+        "has to except 'eks:ListFargateProfiles'",
+    ),
+    Row(
+        "for one of two",
+        "nodes-room",
+        one_place_left,
+        Outcome.WARNING,
+        "no node has room for what applicationautoscaling requests",
+        "`ackinstall up --cluster demo --set controllers.applicationautoscaling.values.",
     ),
     Row(
         "full",
@@ -371,6 +419,13 @@ BEFORE = [
 def test_before(broken: Broken, row: Row) -> None:
     """What is wrong before an installation is found, with its remedy."""
     row.prove(broken, lists.before())
+
+
+@pytest.mark.parametrize("id_", ["nodes-architecture", "nodes-fargate", "nodes-room"])
+def test_fargate_alone_will_do(broken: Broken, id_: str) -> None:
+    """Where a Fargate profile takes the controllers' pods, other nodes are not needed."""
+    fargate_profile({"namespace": "other"}, {"namespace": "ack-system"})(broken)
+    assert broken.look(id_, lists.before()).outcome is Outcome.PASSED
 
 
 def test_a_stale_login_at_the_registry(

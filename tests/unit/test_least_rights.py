@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from support.aws import ACCOUNT, REGION, InProcessAws
+from support.cluster import NODE
 from support.commands import Answer, Commands
 from support.rights import actions_of, forget, limited, needed, without
 from support.workloads import SAGEMAKER, SCALING, make
@@ -19,6 +20,8 @@ from support.world import Saved, World
 
 from ackinstall import iam_policy, profile
 from ackinstall.iam_policy import Place
+from ackinstall.kube import Ref
+from ackinstall.sandbox.node.machine import node_name
 
 PLACE = Place(partition="aws", account=ACCOUNT, region=REGION, cluster="demo")
 ROLE = "ack-controller-role-demo"
@@ -32,7 +35,9 @@ MANAGED = 6144
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 SPARED = "iam:GetAccountAuthorizationDetails"
 """Spares calls: without it `up` reads each role alone; `down`, which has to see all of them, names it."""
-ASKED = ("eks:ListCapabilities", "iam:SimulatePrincipalPolicy")
+CHECKED = ("eks:DescribeFargateProfile", "eks:ListFargateProfiles", "iam:SimulatePrincipalPolicy")
+"""What a check alone asks with."""
+ASKED = ("eks:ListCapabilities", *CHECKED)
 """Without these a check is unproven, says so and names them, and the command goes on."""
 
 
@@ -139,6 +144,21 @@ def _make(world: World, group: str, kind: str, spec: Mapping[str, Any]) -> None:
 
 
 @contextmanager
+def on_fargate(world: World) -> Iterator[None]:
+    """Let all nodes be Fargate's."""
+    eks = world.aws.client("eks")
+    about = {"clusterName": "demo", "fargateProfileName": "ack"}
+    role = f"arn:aws:iam::{ACCOUNT}:role/fargate"
+    eks.create_fargate_profile(**about, podExecutionRoleArn=role, selectors=[{"namespace": "ack-system"}])
+    fargate = {"eks.amazonaws.com/compute-type": "fargate"}
+    world.cluster.change(Ref(*NODE, node_name(REGION)), lambda one: one["metadata"]["labels"].update(fargate))
+    try:
+        yield
+    finally:
+        eks.delete_fargate_profile(**about)
+
+
+@contextmanager
 def vanished(world: World) -> Iterator[None]:
     """Let EKS know nothing of the cluster any more."""
     world.aws.remove_cluster("demo")
@@ -180,16 +200,13 @@ SCENES = {
     "up": Scene(("up", "--yes"), installed=False),
     "up, vanished": Scene(("up", "--yes"), before=vanished, installed=False, code=2),
     "down, vanished": Scene(("down", "--yes"), before=vanished, purpose="down"),
-    "check --pre": Scene(("check", "--pre"), purpose="up"),
+    "check --pre": Scene(("check", "--pre"), before=on_fargate, purpose="up"),
     "check": Scene(("check",), purpose="check"),
     "status": Scene(("status",), purpose="check"),
     "render": Scene(("render",), purpose="check"),
     "outputs": Scene(("outputs",), purpose="check"),
 }
-ACTIONS = sorted(
-    {action for scene in SCENES.values() for action in actions_of(scene.policy)}
-    - {"iam:SimulatePrincipalPolicy"}
-)
+ACTIONS = sorted({action for scene in SCENES.values() for action in actions_of(scene.policy)} - {*CHECKED})
 PURPOSES = ("all", "up", "down", "check")
 OF_UP = sorted(actions_of(SCENES["up"].policy))
 
@@ -282,7 +299,7 @@ def test_what_is_taken_away_is_named(stage: Stage, action: str) -> None:
 def test_what_is_taken_away_is_named_before_the_first_write(stage: Stage, action: str) -> None:
     """`check --pre` and `up` name the action before anything is made."""
     for command in (("check", "--pre"), ("up", "--yes")):
-        scene = Scene(command, installed=False)
+        scene = Scene(command, before=on_fargate, installed=False)
         with stage.on(scene):
             before = stage.world.inventory()
             answer = stage.run(scene, without(scene.policy, action))
