@@ -6,6 +6,7 @@ from typing import Any
 
 from ackinstall import engine
 from ackinstall.catalog import Names, names, without_charts
+from ackinstall.checks.objects import annotations_of, is_over, labels_of
 from ackinstall.clients import Clients
 from ackinstall.engine import Options
 from ackinstall.errors import AckinstallError
@@ -18,6 +19,10 @@ from ackinstall.resource import SETTLED, Change, Kind, Resource
 from ackinstall.resources.crds import API
 from ackinstall.resources.helm_release import INSTANCE, HelmRelease
 from ackinstall.target import Choice
+
+NOTED = "meta.helm.sh/release-name"
+"""The annotation in which Helm notes the release of what it makes; `helm template` does not:
+https://helm.sh/docs/chart_best_practices/labels/"""
 
 
 class Context:
@@ -174,16 +179,27 @@ class Context:
         return bool(self.own_deployments())
 
     def is_own(self, deployment: Manifest) -> bool:
-        """Tell whether a Deployment belongs to one of the profile's releases."""
-        metadata = deployment["metadata"]
-        release = (metadata.get("labels") or {}).get(INSTANCE)
+        """Tell whether a Deployment belongs to one of the profile's releases: manifests that others have
+        rendered with our names are labelled like ours, but Helm has not noted its release on them.
+        """
         releases = [one.release for one in self.profile.controllers]
-        return metadata["namespace"] == self.profile.namespace and release in releases
+        return (
+            deployment["metadata"]["namespace"] == self.profile.namespace
+            and labels_of(deployment).get(INSTANCE) in releases
+            and annotations_of(deployment).get(NOTED) == labels_of(deployment)[INSTANCE]
+        )
+
+    def is_own_pod(self, pod: Manifest) -> bool:
+        """Tell whether a pod is of one of the profile's releases."""
+        releases = [one.release for one in self.profile.controllers]
+        return pod["metadata"]["namespace"] == self.profile.namespace and (
+            labels_of(pod).get(INSTANCE) in releases
+        )
 
     def own_deployments(self, release: str = "") -> list[Manifest]:
         """Return the controllers' Deployments, or those of one release."""
         own = (one for one in self.deployments if self.is_own(one))
-        return [one for one in own if one["metadata"]["labels"][INSTANCE] == release or not release]
+        return [one for one in own if labels_of(one)[INSTANCE] == release or not release]
 
     @once
     def definitions(self) -> list[Manifest]:
@@ -193,6 +209,24 @@ class Context:
     def all_definitions(self) -> list[Manifest]:
         """Return all custom resource definitions, read anew."""
         return self.kube.list(*API)
+
+    def released(self) -> dict[str, list[Manifest]]:
+        """Return the pod templates that Helm keeps of the controllers' releases, by release, read anew."""
+        found = {one.release: self.release(one) for one in self.profile.controllers}
+        return {
+            name: [one["spec"]["template"] for one in release.manifest if one["kind"] == "Deployment"]
+            for name, release in found.items()
+            if release
+        }
+
+    def own_pods(self) -> list[Manifest]:
+        """Return the controllers' pods that are not going away and have not ended, read anew."""
+        found = self.kube.list("v1", "Pod", self.profile.namespace)
+        return [
+            one
+            for one in found
+            if self.is_own_pod(one) and "deletionTimestamp" not in one["metadata"] and not is_over(one)
+        ]
 
     def release(self, controller: Controller) -> Release | None:
         """Return a controller's release as it stands, read anew."""

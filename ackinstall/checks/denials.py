@@ -16,13 +16,13 @@ def remedy(context: Context, denied: Denial) -> str:
         return refusal.hint if refusal else ""
     if denied.is_explicit or denied.policy not in ("", IDENTITY):
         return denied.remedy
-    cluster, execution_role = context.cluster, context.names.execution_role
+    execution_role = context.names.execution_role
     instead = f"name the role '{execution_role}', which they may pass on; or " if _passes_role(denied) else ""
     return (
-        f"{instead}allow it to the role '{context.names.controller_role}': `ackinstall plan --cluster "
-        f"{cluster}` shows whether a policy is missing, which `ackinstall up` puts back; else add "
-        f"{json.dumps(denied.statement)} to a policy of 'controllers.SERVICE.inlinePolicies' in the profile, "
-        f"and run `ackinstall up --cluster {cluster} --profile FILE`"
+        f"{instead}allow it to the role '{context.names.controller_role}': `{context.choice.again('plan')}` "
+        f"shows whether a policy is missing, which `{context.choice.again('up')}` puts back; else add "
+        f"{json.dumps(denied.statement)} to a policy of its controller's 'inlinePolicies' in a profile, "
+        "and run the same with `--profile FILE`"
     )
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from ackinstall.checks.context import Context
-from ackinstall.checks.objects import labels
+from ackinstall.checks.objects import labels_of
 from ackinstall.facts import settled
 from ackinstall.kube import Manifest
 
@@ -18,7 +18,7 @@ COMPUTE_TYPE = "eks.amazonaws.com/compute-type"
 
 def is_fargate(node: Manifest) -> bool:
     """Tell whether a node is Fargate's."""
-    return labels(node).get(COMPUTE_TYPE) == "fargate"
+    return labels_of(node).get(COMPUTE_TYPE) == "fargate"
 
 
 def selectors(context: Context) -> Iterator[Mapping[str, Any]]:

@@ -18,31 +18,39 @@ from ackinstall.checks.check import (
     warned,
 )
 from ackinstall.checks.context import Context
-from ackinstall.checks.nodes import requests
-from ackinstall.checks.quantities import Amounts, added, fits, parsed
-from ackinstall.errors import AckinstallError, Retry, translate
+from ackinstall.checks.objects import is_over, labels_of, name_of
+from ackinstall.checks.quantities import added, fits, less, parsed
+from ackinstall.checks.quotas import counts, releases, requests, taken
+from ackinstall.errors import AckinstallError, Retry, is_absent, translate
 from ackinstall.kube import Manifest, Ref, ref_of
 from ackinstall.resources.crds import Crds, marked
+from ackinstall.resources.namespace import what_holds
 
 CATEGORY = "namespace"
 ENFORCED = "pod-security.kubernetes.io/enforce"
 """https://kubernetes.io/docs/concepts/security/pod-security-admission/"""
+RIGHTS = frozenset({"ClusterRole", "ClusterRoleBinding"})
+NAMESPACED = frozenset({"Deployment", "Role", "RoleBinding", "ServiceAccount"})
+"""Kinds of a chart's objects that are rehearsed."""
 ELSEWHERE = "default"
 """Where namespaced objects are rehearsed while their own namespace is not there."""
+
+
+GRANTS = re.compile(r"may not (?:bind|escalate) ")
+"""How a refusal reads that no right to write the object, but a right that it grants, is missing for."""
 
 
 def _active(context: Context) -> Finding:
     found = context.kube.get(Ref("v1", "Namespace", context.profile.namespace))
     if found is None:
         return passed("there is none yet: `up` makes it")
-    if "deletionTimestamp" in found["metadata"]:
-        told = (one.get("message", "") for one in found.get("status", {}).get("conditions") or ())
-        return failed(f"'{context.profile.namespace}' is Terminating: {next(told, 'its objects are going')}")
+    if why := what_holds(found):
+        return failed(f"'{context.profile.namespace}' {why}")
     return passed(context.profile.namespace)
 
 
 def _security(context: Context) -> Finding:
-    level = ((context.namespace or {}).get("metadata", {}).get("labels") or {}).get(ENFORCED, "privileged")
+    level = labels_of(context.namespace).get(ENFORCED, "privileged") if context.namespace else "privileged"
     broken = [
         f"{service}: {why}" for service, spec in context.pod_specs.items() for why in _violations(spec, level)
     ]
@@ -62,53 +70,48 @@ def _violations(spec: Mapping[str, Any], level: str) -> Iterator[str]:
 
 
 def _quota(context: Context) -> Finding:
-    if context.is_installed:
-        return passed("the controllers are within it")
-    wanted = _together(context)
-    for quota in context.kube.list("v1", "ResourceQuota", context.profile.namespace):
+    namespace = context.profile.namespace
+    running = [
+        one["spec"]
+        for one in context.kube.list("v1", "Pod", namespace)
+        if context.is_own_pod(one) and not is_over(one)
+    ]
+    new = releases(len(context.profile.controllers) - len(context.own_deployments()))
+    for quota in context.kube.list("v1", "ResourceQuota", namespace):
+        wanted = added(taken(one for one in context.pod_specs.values() if counts(quota, one)), new)
+        own = taken(one for one in running if counts(quota, one))
         hard, used = (
             parsed(quota["spec"].get("hard") or {}),
             parsed(quota.get("status", {}).get("used") or {}),
         )
-        free = {name: amount - used.get(name, Decimal(0)) for name, amount in hard.items()}
-        lacking = sorted(name for name in wanted if name in free and not fits({name: wanted[name]}, free))
+        free = less(hard, less(used, own))
+        lacking = sorted(one for one in wanted if not fits({one: wanted[one]}, free))
         if lacking:
-            name = quota["metadata"]["name"]
             return failed(
-                f"the quota '{name}' leaves too little {', '.join(lacking)}",
-                f"raise it with `{context.choice.kubectl} edit resourcequota {name} --namespace "
-                f"{context.profile.namespace}`",
+                f"the quota '{name_of(quota)}' leaves too little {', '.join(lacking)}",
+                f"raise it with `{context.choice.kubectl} edit resourcequota {name_of(quota)} --namespace "
+                f"{namespace}`",
             )
     return passed()
 
 
-def _together(context: Context) -> Amounts:
-    total: Amounts = {}
-    for spec in context.pod_specs.values():
-        asked, limits = requests(spec), requests(spec, "limits")
-        total = added(total, {**asked, "pods": Decimal(1)})
-        total = added(total, {f"requests.{name}": amount for name, amount in asked.items()})
-        total = added(total, {f"limits.{name}": amount for name, amount in limits.items()})
-    return total
-
-
 def _limits(context: Context) -> Finding:
-    for limit in context.kube.list("v1", "LimitRange", context.profile.namespace):
-        for rule in limit["spec"].get("limits") or ():
-            for service, spec in context.pod_specs.items():
-                why = _outside(rule, spec) if rule.get("type") in ("Container", "Pod") else ""
-                if why:
-                    name = limit["metadata"]["name"]
-                    return failed(
-                        f"the limit range '{name}': {service} {why}",
-                        f"change it with `{context.choice.kubectl} edit limitrange {name} --namespace "
-                        f"{context.profile.namespace}`, or 'controllers.{service}.values.resources' in the "
-                        "profile",
-                    )
+    namespace = context.profile.namespace
+    for limit in context.kube.list("v1", "LimitRange", namespace):
+        for service, spec in context.pod_specs.items():
+            reasons = [_outside(rule, spec) for rule in limit["spec"].get("limits") or ()]
+            if why := next(filter(None, reasons), ""):
+                return failed(
+                    f"the limit range '{name_of(limit)}': {service} {why}",
+                    f"change it with `{context.choice.kubectl} edit limitrange {name_of(limit)} --namespace "
+                    f"{namespace}`, or 'controllers.{service}.values.resources' in the profile",
+                )
     return passed()
 
 
 def _outside(rule: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
+    if rule.get("type") not in ("Container", "Pod"):
+        return ""
     asked, limits = requests(spec), requests(spec, "limits")
     for name, most in parsed(rule.get("max") or {}).items():
         if limits.get(name, Decimal(0)) > most:
@@ -140,11 +143,13 @@ def _objects(context: Context) -> Iterator[Manifest]:
         yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": context.profile.namespace}}
     definitions = [one for one in context.opening.resources if isinstance(one, Crds)]
     yield from (marked(min(one.manifests, key=lambda it: len(str(it)))) for one in definitions)
-    for objects in context.rendered.values():
-        for one in objects:
-            if one["kind"] == "Deployment":
-                yield _moved(one, place)
-                yield _pod(one, place)
+    for one in (one for objects in context.rendered.values() for one in objects):
+        if one["kind"] in RIGHTS:
+            yield one
+        if one["kind"] in NAMESPACED:
+            yield _moved(one, place)
+        if one["kind"] == "Deployment":
+            yield _pod(one, place)
 
 
 def _pod(deployment: Manifest, namespace: str) -> Manifest:
@@ -170,9 +175,12 @@ def _refusal(context: Context, manifest: Manifest) -> tuple[str, bool] | None:
     try:
         context.kube.rehearse(manifest)
     except Exception as error:
+        if is_absent(error) and ref.kind.endswith("Binding"):
+            return None  # its role is not there yet, and is rehearsed itself
         told = translate(error)
         is_webhook = "webhook" in told.message
-        if re.search(r"cannot \w+ resource|webhook.* dry run", told.message):
+        is_unasked = told.reference == "kubernetes-forbidden" and not GRANTS.search(told.message)
+        if is_unasked or re.search(r"webhook.* dry run", told.message):
             return f"'{ref.kind}/{ref.name}' cannot be rehearsed: {told.message}", True
         if isinstance(told, Retry) and not is_webhook:
             raise told from error

@@ -7,17 +7,16 @@ from typing import Any
 from ackinstall.checks.check import PODS, Check, Finding, Severity, failed, passed, unproven, warned
 from ackinstall.checks.context import Context
 from ackinstall.checks.fargate import is_fargate, selectors, takes
-from ackinstall.checks.objects import is_ready, labels, name
-from ackinstall.checks.quantities import Amounts, added, fits, less, parsed
+from ackinstall.checks.objects import is_over, is_ready, labels_of, name_of
+from ackinstall.checks.quantities import Amounts, fits, less, parsed
+from ackinstall.checks.quotas import requests
 from ackinstall.kube import Manifest
-from ackinstall.resources.helm_release import INSTANCE
 
 CATEGORY = "nodes"
 SERVED = frozenset({"amd64", "arm64"})
 """What ACK builds its images for:
 https://github.com/aws-controllers-k8s/test-infra (cd/scripts/release-controller.sh)"""
 NONE = "there is no node to look at"
-FINISHED = ("Succeeded", "Failed")
 
 
 def _ready(context: Context) -> Finding:
@@ -61,7 +60,7 @@ def _fargate(context: Context) -> Finding:
     outside = [
         service
         for service, one in context.pod_templates.items()
-        if not any(takes(selector, namespace, labels(one)) for selector in chosen)
+        if not any(takes(selector, namespace, labels_of(one)) for selector in chosen)
     ]
     if outside:
         return failed(
@@ -79,7 +78,7 @@ def _room(context: Context) -> Finding:
     lacking = []
     for service, spec in context.pod_specs.items():
         wanted = {**requests(spec), "pods": Decimal(1)}
-        place = next((name(one) for one in _usable(nodes, spec) if fits(wanted, free[name(one)])), "")
+        place = next((name_of(one) for one in _usable(nodes, spec) if fits(wanted, free[name_of(one)])), "")
         if place:
             free[place] = less(free[place], wanted)
         else:
@@ -93,14 +92,6 @@ def _room(context: Context) -> Finding:
     return passed(f"{len(context.pod_specs)} controllers fit")
 
 
-def requests(spec: Mapping[str, Any], what: str = "requests") -> Amounts:
-    """Return what a pod's containers request together, or their `limits`."""
-    total: Amounts = {}
-    for container in spec.get("containers") or ():
-        total = added(total, parsed((container.get("resources") or {}).get(what) or {}))
-    return total
-
-
 def _shared(context: Context) -> list[Manifest]:
     """Return the nodes that pods share: not Fargate's."""
     return [one for one in context.nodes if not is_fargate(one)]
@@ -112,18 +103,12 @@ def _without_nodes(context: Context) -> Finding:
 
 def _free(context: Context, nodes: Iterable[Manifest]) -> dict[str, Amounts]:
     """Return what each node has left beside the pods on it, our own left out: they will be replaced."""
-    free = {name(one): parsed((one.get("status") or {}).get("allocatable") or {}) for one in nodes}
+    free = {name_of(one): parsed((one.get("status") or {}).get("allocatable") or {}) for one in nodes}
     for pod in context.kube.list("v1", "Pod"):
         node = pod["spec"].get("nodeName", "")
-        is_over = (pod.get("status") or {}).get("phase") in FINISHED
-        if node in free and not is_over and not _is_own(pod, context):
+        if node in free and not is_over(pod) and not context.is_own_pod(pod):
             free[node] = less(free[node], {**requests(pod["spec"]), "pods": Decimal(1)})
     return free
-
-
-def _is_own(pod: Manifest, context: Context) -> bool:
-    releases = [controller.release for controller in context.profile.controllers]
-    return labels(pod).get(INSTANCE) in releases and pod["metadata"]["namespace"] == context.profile.namespace
 
 
 def _usable(nodes: Iterable[Manifest], spec: Mapping[str, Any]) -> list[Manifest]:
@@ -133,7 +118,7 @@ def _usable(nodes: Iterable[Manifest], spec: Mapping[str, Any]) -> list[Manifest
         one
         for one in nodes
         if is_ready(one)
-        and selector.items() <= labels(one).items()
+        and selector.items() <= labels_of(one).items()
         and all(_is_tolerated(taint, spec) for taint in one["spec"].get("taints") or ())
     ]
 
@@ -154,7 +139,7 @@ def _is_tolerated(taint: Mapping[str, str], spec: Mapping[str, Any]) -> bool:
 
 
 def _architecture_of(node: Manifest) -> str:
-    return labels(node).get("kubernetes.io/arch") or str(node["status"]["nodeInfo"]["architecture"])
+    return labels_of(node).get("kubernetes.io/arch") or str(node["status"]["nodeInfo"]["architecture"])
 
 
 def _words(names: Iterable[str]) -> str:

@@ -1,14 +1,12 @@
 """What others have installed: two controllers of one service would work on the same AWS objects."""
 
-from collections.abc import Mapping
-
 from ackinstall import controllers
 from ackinstall.checks.check import DEFINITIONS, PODS, Check, Finding, Severity, failed, passed
 from ackinstall.checks.context import Context
-from ackinstall.errors import aws_code
+from ackinstall.checks.installers import installer_of
+from ackinstall.errors import aws_code, aws_text
 from ackinstall.facts import settled
 from ackinstall.kube import FIELD_MANAGER, Manifest, is_ours
-from ackinstall.resources.helm_release import INSTANCE
 from ackinstall.workloads import ACK
 
 CATEGORY = "other installations"
@@ -16,50 +14,26 @@ LEGACY = "sagemaker.aws.amazon.com"
 """The API group of the operator that ACK has replaced:
 https://github.com/aws/amazon-sagemaker-operator-for-k8s"""
 
+UNKNOWN = "Unable to determine service/operation name"
+"""What EKS answers, as a denial, where it has no capabilities, as in AWS GovCloud (US):
+https://github.com/eksctl-io/eksctl/issues/8630"""
+
 
 def _controllers(context: Context) -> Finding:
     wanted = {one.service for one in context.profile.controllers}
-    found = [
-        (each, one)
-        for one in context.deployments
-        for each in [controllers.deployed(one)]
-        if each and each.service in wanted and not context.is_own(one)
-    ]
-    if not found:
+    all_ = [(each, one) for one in context.deployments for each in [controllers.deployed(one)] if each]
+    foreign = [(each, one) for each, one in all_ if each.service in wanted and not context.is_own(one)]
+    if not foreign:
         return passed()
-    told = [f"'{each.namespace}/{each.name}' ({_installer(one)})" for each, one in found]
-    first, manifest = found[0]
+    others = [one for _, one in all_]
+    found = [(each, installer_of(one, others, context.choice)) for each, one in foreign]
+    told = [f"'{each.namespace}/{each.name}' ({installer.told})" for each, installer in found]
+    first, installer = found[0]
     return failed(
         f"{' and '.join(told)} runs a controller of {first.service} already",
-        f"remove it with `{_removal(manifest, context)}`: its custom resources and definitions stay",
+        f"{installer.removal}; its custom resources and definitions stay",
         deployments=told,
     )
-
-
-def _installer(deployment: Manifest) -> str:
-    """Say who installed a Deployment, by the marks that they leave."""
-    labels = deployment["metadata"].get("labels") or {}
-    annotations = deployment["metadata"].get("annotations") or {}
-    if "olm.owner" in labels:
-        return f"by the Operator Lifecycle Manager, '{labels['olm.owner']}'"
-    if "argocd.argoproj.io/tracking-id" in annotations:
-        return "by Argo CD"
-    if "helm.toolkit.fluxcd.io/name" in labels:
-        return f"by Flux, '{labels['helm.toolkit.fluxcd.io/name']}'"
-    release = annotations.get("meta.helm.sh/release-name") or labels.get(INSTANCE)
-    return f"Helm release '{release}'" if release else "by manifests"
-
-
-def _removal(deployment: Manifest, context: Context) -> str:
-    metadata = deployment["metadata"]
-    kubectl = context.choice.kubectl
-    labels: Mapping[str, str] = metadata.get("labels") or {}
-    release = (metadata.get("annotations") or {}).get("meta.helm.sh/release-name") or labels.get(INSTANCE)
-    if "olm.owner" in labels:
-        return f"{kubectl} delete csv {labels['olm.owner']} --namespace {metadata['namespace']}"
-    if release:
-        return f"{context.choice.helm} uninstall {release} --namespace {metadata['namespace']}"
-    return f"{kubectl} delete deployment {metadata['name']} --namespace {metadata['namespace']}"
 
 
 def _capability(context: Context) -> Finding:
@@ -67,7 +41,8 @@ def _capability(context: Context) -> Finding:
     try:
         listed = settled(lambda: eks.list_capabilities(clusterName=context.cluster)["capabilities"], "eks")
     except Exception as error:
-        if aws_code(error.__cause__ or error) in ("InvalidAction", "UnknownOperationException"):
+        cause = error.__cause__ or error
+        if aws_code(cause) in ("InvalidAction", "UnknownOperationException") or UNKNOWN in aws_text(cause):
             return passed("EKS has no capabilities in this region")
         raise
     acting = [one["capabilityName"] for one in listed if one.get("type") == "ACK"]

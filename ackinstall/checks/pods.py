@@ -1,129 +1,115 @@
 """The live pods: a pod that is Ready may still run on the node's role, or be denied all that it tries."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ackinstall import denied
-from ackinstall.catalog import AUDIENCE
 from ackinstall.checks import denials
-from ackinstall.checks.check import Check, Finding, Severity, failed, passed
+from ackinstall.checks.check import Check, Finding, Severity, failed, passed, unproven
 from ackinstall.checks.context import Context
+from ackinstall.checks.objects import is_ready, labels_of, name_of
+from ackinstall.checks.pod_identity import ASSOCIATION, KEYS, ROLE, controller_of, environment, wrong_identity
 from ackinstall.kube import Manifest
 from ackinstall.pods import WIDTH, held_up, trouble
 from ackinstall.redaction import redact
+from ackinstall.resources.helm_release import INSTANCE
 from ackinstall.words import some
 
 CATEGORY = "pods"
-ROLE, TOKEN_FILE = "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"
-"""What EKS's webhook puts into a pod: https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html"""
 LINES = 1000
 RESTARTS = 3
+LATELY = timedelta(hours=1)
 DENIED = "AccessDenied"
 """How the codes of denials begin; some services say no more."""
 SHOWN = 3
 
 
 def _ready(context: Context) -> Finding:
-    pods = _pods(context)
-    of_release = Counter(map(_release, pods))
-    ready = Counter(_release(one) for one in pods if _is_ready(one))
-    for controller in context.profile.controllers:
-        if controller.release not in of_release:
-            return failed(f"the release '{controller.release}' has no pod", ready=dict(ready))
+    pods = context.own_pods()
+    ready = Counter(labels_of(one)[INSTANCE] for one in pods if is_ready(one))
+    if absent := _absent(context, pods):
+        return failed(absent, ready=dict(ready))
     for pod in pods:
-        if not _is_ready(pod):
+        if not is_ready(pod):
             why = trouble(pod) or held_up(pod, context.kube)
-            return failed(str(why or f"pod '{_name(pod)}' is not Ready"), ready=dict(ready))
+            return failed(str(why or f"pod '{name_of(pod)}' is not Ready"), ready=dict(ready))
     return passed(f"{len(pods)} pods", ready=dict(ready))
 
 
 def _restarts(context: Context) -> Finding:
-    restarts = {
-        _name(pod): sum(one.get("restartCount", 0) for one in _statuses(pod)) for pod in _pods(context)
-    }
-    often = {name: count for name, count in restarts.items() if count > RESTARTS}
+    since = datetime.now(UTC) - LATELY
+    pods = context.own_pods()
+    often = [one for one in pods if _restarted(one) > RESTARTS and _ended_last(one) > since]
     if often:
-        name, count = max(often.items(), key=lambda one: one[1])
+        pod = max(often, key=_restarted)
         return failed(
-            f"pod '{name}' was restarted {count} times",
-            f"see why with `{context.choice.kubectl} logs {name} --namespace {context.profile.namespace} "
-            "--previous`",
+            f"pod '{name_of(pod)}' was restarted {_restarted(pod)} times, at last at "
+            f"{_ended_last(pod):%H:%M %Z}",
+            f"see why with `{context.choice.kubectl} logs {name_of(pod)} --namespace "
+            f"{context.profile.namespace} --previous`",
         )
-    return passed(f"{sum(restarts.values())} restarts")
+    return _passed(context, pods, f"{sum(map(_restarted, pods))} restarts")
 
 
 def _image(context: Context) -> Finding:
     wanted = {
-        one.release: {image for manifest in release.manifest for image in _images(_template(manifest))}
-        for one in context.profile.controllers
-        if (release := context.release(one))
+        release: {one["name"]: one["image"] for template in templates for one in _containers(template)}
+        for release, templates in context.released().items()
     }
-    for pod in _pods(context):
-        for image in _images(pod["spec"]):
-            if image not in wanted.get(_release(pod), {image}):
-                return failed(
-                    f"pod '{_name(pod)}' runs '{image}', the chart has '{min(wanted[_release(pod)])}'"
-                )
-    return passed(", ".join(sorted(image for images in wanted.values() for image in images)))
+    pods = context.own_pods()
+    for pod in pods:
+        of_chart = wanted.get(labels_of(pod)[INSTANCE], {})
+        for one in _containers(pod):
+            image = of_chart.get(one["name"], one["image"])
+            if one["image"] != image:
+                return failed(f"pod '{name_of(pod)}' runs '{one['image']}', the chart has '{image}'")
+    images = {image for of_chart in wanted.values() for image in of_chart.values()}
+    return _passed(context, pods, ", ".join(sorted(images)))
 
 
 def _identity(context: Context) -> Finding:
     role = context.names.controller_role_arn
-    for pod in _pods(context):
-        why = wrong_identity(pod, role)
-        if why:
-            deployment = _name(pod).rsplit("-", 2)[0]
-            owner = next(
-                (one["metadata"]["name"] for one in context.own_deployments(_release(pod))), deployment
-            )
-            return failed(
-                f"pod '{_name(pod)}' {why}",
-                f"run `{context.choice.kubectl} rollout restart deployment {owner} --namespace "
-                f"{context.profile.namespace}`; where that does not help, `{context.choice.again('up')}`",
-            )
-    return passed(role)
+    pods = context.own_pods()
+    for pod in pods:
+        if why := wrong_identity(pod, role):
+            return failed(f"pod '{name_of(pod)}' {why}", _remedy(context, pod))
+    return _passed(context, pods, role)
 
 
-def wrong_identity(pod: Manifest, role: str) -> str:
-    """Return what is wrong with the identity that a pod carries; "" when it can act as `role` (an ARN)."""
-    container = pod["spec"]["containers"][0]
-    environment = {one["name"]: one.get("value", "") for one in container.get("env") or ()}
-    if not environment.get(ROLE):
-        return (
-            f"runs on no identity: it has no {ROLE}, as when it started before its service account named the "
-            "role, and acts as its node"
+def _remedy(context: Context, pod: Manifest) -> str:
+    """Return what gives a pod the role's identity."""
+    variables, kubectl = environment(pod), context.choice.kubectl
+    owners = context.own_deployments(labels_of(pod)[INSTANCE])
+    owner = name_of(owners[0]) if owners else name_of(pod).rsplit("-", 2)[0]
+    there = f"--namespace {context.profile.namespace}"
+    restart = f"`{kubectl} rollout restart deployment {owner} {there}`"
+    if variables.keys() >= {*KEYS}:
+        unset = " ".join(f"{key}-" for key in KEYS)
+        return f"take them out with `{kubectl} set env deployment/{owner} {unset} {there}`"
+    if ASSOCIATION in variables and not variables.get(ROLE):
+        about = f"--cluster-name {context.cluster}{context.place}"
+        account = pod["spec"].get("serviceAccountName", "default")
+        listed = (
+            f"aws eks list-pod-identity-associations {about} {there} --service-account {account} "
+            "--query 'associations[0].associationId' --output text"
         )
-    if environment[ROLE] != role:
-        return f"runs as '{environment[ROLE]}', not as '{role}'"
-    path = environment.get(TOKEN_FILE, "")
-    mounts = {one["mountPath"]: one["name"] for one in container.get("volumeMounts") or ()}
-    volume = next((name for mount, name in mounts.items() if path.startswith(f"{mount}/")), "")
-    audiences = [token.get("audience", "") for name, token in _tokens(pod) if name == volume]
-    if not audiences:
-        return "has no token of its service account for AWS"
-    if AUDIENCE not in audiences:
-        return f"has a token for the audience '{audiences[0]}', not for '{AUDIENCE}'"
-    return ""
-
-
-def _tokens(pod: Manifest) -> Iterator[tuple[str, Mapping[str, str]]]:
-    for volume in pod["spec"].get("volumes") or ():
-        for source in (volume.get("projected") or {}).get("sources") or ():
-            if "serviceAccountToken" in source:
-                yield volume["name"], source["serviceAccountToken"]
+        removal = f'aws eks delete-pod-identity-association {about} --association-id "$({listed})"'
+        return f"remove it with `{removal}`, then run {restart}"
+    return f"run {restart}; where that does not help, `{context.choice.again('up')}`"
 
 
 def _log(context: Context) -> Finding:
-    pods = _pods(context)
+    pods = context.own_pods()
 
     def read(pod: Manifest) -> str:
-        container = pod["spec"]["containers"][0]["name"]
-        return context.kube.logs(context.profile.namespace, _name(pod), container, LINES)
+        container = controller_of(pod)["name"]
+        return context.kube.logs(context.profile.namespace, name_of(pod), container, LINES)
 
     with ThreadPoolExecutor(8) as pool:
-        logs = dict(zip(map(_name, pods), pool.map(read, pods), strict=True))
+        logs = dict(zip(map(name_of, pods), pool.map(read, pods), strict=True))
     by_denial = {one: name for name, text in logs.items() for one in denied.find_all(text)}
     if by_denial:
         told = [f"the log of '{name}' says that {one.message}" for one, name in by_denial.items()]
@@ -138,49 +124,40 @@ def _log(context: Context) -> Finding:
     for name, text in logs.items():
         if line := next((line for line in text.splitlines() if DENIED in line), ""):
             return failed(f"the log of '{name}' tells of a denial: {redact(line)[:WIDTH]}")
-    return passed(f"{sum(text.count(chr(10)) for text in logs.values())} lines read")
+    return _passed(context, pods, f"{sum(text.count(chr(10)) for text in logs.values())} lines read")
 
 
-def _pods(context: Context) -> list[Manifest]:
-    """Return the controllers' pods that are not going away."""
-    releases = {one.release for one in context.profile.controllers}
-    found = context.kube.list("v1", "Pod", context.profile.namespace)
-    return [
-        one
-        for one in found
-        if _release(one) in releases and "deletionTimestamp" not in one["metadata"] and not _is_over(one)
-    ]
+def _passed(context: Context, pods: Sequence[Manifest], found: str) -> Finding:
+    """Return that all pods were looked at, if there are any of each release."""
+    absent = _absent(context, pods)
+    return unproven(absent) if absent else passed(found)
 
 
-def _is_over(pod: Manifest) -> bool:
-    """Tell whether a pod was evicted or has ended; its Deployment has made another one."""
-    return (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded")
-
-
-def _release(pod: Manifest) -> str:
-    return str((pod["metadata"].get("labels") or {}).get("app.kubernetes.io/instance", ""))
-
-
-def _name(pod: Manifest) -> str:
-    return str(pod["metadata"]["name"])
+def _absent(context: Context, pods: Sequence[Manifest]) -> str:
+    """Return which release has no pod; "" when each has one."""
+    there = {labels_of(one)[INSTANCE] for one in pods}
+    absent = [one.release for one in context.profile.controllers if one.release not in there]
+    return f"the release '{absent[0]}' has no pod" if absent else ""
 
 
 def _statuses(pod: Manifest) -> list[Mapping[str, Any]]:
     return list((pod.get("status") or {}).get("containerStatuses") or ())
 
 
-def _is_ready(pod: Manifest) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+def _restarted(pod: Manifest) -> int:
+    return sum(one.get("restartCount", 0) for one in _statuses(pod))
 
 
-def _template(manifest: Manifest) -> Mapping[str, Any]:
-    spec: Mapping[str, Any] = manifest["spec"]["template"]["spec"] if manifest["kind"] == "Deployment" else {}
-    return spec
+def _ended_last(pod: Manifest) -> datetime:
+    """Return when a container of the pod ended last; now, where no status tells."""
+    ended = [
+        ((one.get("lastState") or {}).get("terminated") or {}).get("finishedAt") for one in _statuses(pod)
+    ]
+    return max((datetime.fromisoformat(one) for one in ended if one), default=datetime.now(UTC))
 
 
-def _images(spec: Mapping[str, Any]) -> list[str]:
-    return [one["image"] for one in spec.get("containers") or ()]
+def _containers(pod: Manifest) -> Sequence[Mapping[str, Any]]:
+    return list(pod["spec"].get("containers") or ())
 
 
 CHECKS = (

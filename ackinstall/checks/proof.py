@@ -11,10 +11,9 @@ from ackinstall.catalog import AUDIENCE
 from ackinstall.checks import trust
 from ackinstall.checks.check import Check, Finding, Severity, failed, passed
 from ackinstall.checks.context import Context
-from ackinstall.errors import aws_code, is_absent
+from ackinstall.errors import aws_code, aws_text, is_absent
 from ackinstall.facts import settled
 from ackinstall.kube import Ref
-from ackinstall.resources.helm_release import INSTANCE
 from ackinstall.resources.service_account import ROLE_ARN
 
 CATEGORY = "proof"
@@ -22,16 +21,20 @@ CATEGORY = "proof"
 
 def _proof(context: Context) -> Finding:
     proven: dict[str, str] = {}
-    for deployment in context.own_deployments():
-        release = deployment["metadata"]["labels"][INSTANCE]
-        account = deployment["spec"]["template"]["spec"].get("serviceAccountName", "default")
-        why = _unnamed(context, account)
-        if why:
-            return failed(why, identities=proven)
-        arn, why = _assumed(context, account)
-        if why:
-            return failed(why, identities=proven)
-        proven[release] = arn
+    for release, templates in context.released().items():
+        if not templates:
+            return failed(
+                f"the release '{release}' has no Deployment whose service account could act",
+                identities=proven,
+            )
+        for account in {one["spec"].get("serviceAccountName", "default") for one in templates}:
+            why = _unnamed(context, account)
+            if why:
+                return failed(why, identities=proven)
+            arn, why = _assumed(context, account)
+            if why:
+                return failed(why, identities=proven)
+            proven[release] = arn
     return passed(", ".join(dict.fromkeys(proven.values())), identities=proven)
 
 
@@ -62,24 +65,27 @@ def _assumed(context: Context, account: str) -> tuple[str, str]:
     except Exception as error:
         cause = error.__cause__ or error
         if aws_code(cause) in ("AccessDenied", "InvalidIdentityToken"):
-            return "", _why(context, token, cause)
+            return "", _why(context, token) or f"STS says: {aws_text(cause)}"
         raise
     return settled(lambda: context.clients.aws.whoami(answer["Credentials"]), "sts"), ""
 
 
-def _why(context: Context, token: str, error: BaseException) -> str:
-    """Return which part of the trust fails: role, provider, issuer, audience or subject."""
+def _why(context: Context, token: str) -> str:
+    """Return which part of the trust fails: role, provider, issuer, audience or subject; "" where that cannot
+    be seen, as by somebody who may not read IAM.
+    """
     claims = _claims(token)
     name = context.names.controller_role
-    role = context.clients.roles.read(name)
-    if role is None:
-        return f"there is no role '{name}'"
     issuer = str(claims["iss"]).removeprefix("https://")
+    try:
+        role = context.clients.roles.read(name)
+        if role is None:
+            return f"there is no role '{name}'"
+        provider = _provider(context, issuer)
+    except Exception:  # noqa: BLE001 (what STS has said is known, whatever hides the reason)
+        return ""
     why = trust.distrust(role.trust, claims, context.opening.known.iam_arn(f"oidc-provider/{issuer}"))
-    told = getattr(error, "response", {}).get("Error", {}).get("Message", "")
-    return _provider(context, issuer) or (
-        f"the trust policy of '{name}' {why}" if why else f"STS says: {told}"
-    )
+    return provider or (f"the trust policy of '{name}' {why}" if why else "")
 
 
 def _provider(context: Context, issuer: str) -> str:

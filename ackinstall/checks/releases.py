@@ -1,9 +1,12 @@
 """The Helm releases and the definitions: there, of the charts' versions, and as they were sent."""
 
+from collections.abc import Iterable
+
 from ackinstall.checks.check import Check, Finding, Severity, failed, passed
 from ackinstall.checks.context import Context
+from ackinstall.checks.objects import name_of
 from ackinstall.errors import AckinstallError
-from ackinstall.resource import Kind
+from ackinstall.resource import Kind, Resource
 from ackinstall.resources.crds import SHARED, Crds, is_established
 from ackinstall.workloads import ACK
 
@@ -23,35 +26,35 @@ def _deployed(context: Context) -> Finding:
 
 
 def _current(context: Context) -> Finding:
-    for one in context.releases.values():
-        look = context.looks[one.id]
-        if isinstance(look, AckinstallError):
-            raise look
-        if look.kind not in (Kind.NOTHING, Kind.WAIT):
-            told = ", ".join(sorted(look.paths)) or look.reason
-            return failed(f"'{one.id}' differs in {told}")
-    return passed()
+    return _as_wanted(context, context.releases.values())
 
 
 def _established(context: Context) -> Finding:
-    groups = {*(f"{one.service}{ACK}" for one in context.profile.controllers), SHARED}
-    found = [one for one in context.all_definitions() if one["spec"]["group"] in groups]
-    waiting = sorted(one["metadata"]["name"] for one in found if not is_established(one))
-    if not found:
-        return failed("there are none")
+    groups = {f"{one.service}{ACK}" for one in context.profile.controllers}
+    found = [one for one in context.all_definitions() if one["spec"]["group"] in {*groups, SHARED}]
+    absent = sorted(groups - {one["spec"]["group"] for one in found})
+    waiting = sorted(name_of(one) for one in found if not is_established(one))
+    if absent:
+        return failed(f"there are none of '{absent[0]}'")
     if waiting:
         return failed(f"{len(waiting)} of {len(found)} are not, '{waiting[0]}' first")
     return passed(f"{len(found)} definitions")
 
 
 def _versions(context: Context) -> Finding:
-    for one in context.opening.resources:
-        if isinstance(one, Crds):
-            look = context.looks[one.id]
-            if isinstance(look, AckinstallError):
-                raise look
-            if look.paths:
-                return failed(f"'{one.id}' differs in {', '.join(sorted(look.paths))}")
+    return _as_wanted(context, [one for one in context.opening.resources if isinstance(one, Crds)])
+
+
+def _as_wanted(context: Context, resources: Iterable[Resource]) -> Finding:
+    """Return whether the plan has nothing to do with these resources."""
+    for one in resources:
+        look = context.looks[one.id]
+        if isinstance(look, AckinstallError):
+            raise look
+        if look.kind is Kind.CREATE:
+            return failed(f"'{one.id}' is not there")
+        if look.kind not in (Kind.NOTHING, Kind.LEAVE, Kind.WAIT):
+            return failed(f"'{one.id}' differs in {', '.join(sorted(look.paths)) or look.reason}")
     return passed()
 
 

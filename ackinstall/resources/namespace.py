@@ -57,12 +57,12 @@ class Namespace(Resource):
         found = clients.kube.get(self.ref)
         if found is None:
             return None
-        return Seen(state={"phase": "Active"}, ours=is_ours(found), busy=_ending(found))
+        return Seen(state={"phase": "Active"}, ours=is_ours(found), busy=what_holds(found))
 
     def diagnosis(self, clients: "Clients") -> AckinstallError | None:
         """See Resource."""
         found = clients.kube.get(self.ref)
-        ending = _ending(found) if found else ""
+        ending = what_holds(found) if found else ""
         if not ending:
             return None
         message = f"the namespace '{self.name}' {ending}"
@@ -114,7 +114,7 @@ class Namespace(Resource):
         return Ref("v1", "Namespace", self.name)
 
 
-def _ending(found: Manifest) -> str:
+def what_holds(found: Manifest) -> str:
     """Return what the namespace's controller waits for, as it says; "" for a namespace that stays."""
     if "deletionTimestamp" not in found["metadata"]:
         return ""

@@ -42,10 +42,12 @@ class Broken:
         chosen, more = {wanted}, {wanted}
         while more := {need for key in more for need in by_id[key].needs} - chosen:
             chosen |= more
-        with ExitStack() as stack:
-            context = Context(Opening(Choice(**self.choice), self.commands.doors, stack))
-            results = run([one for one in checks if one.id in chosen], context, 0)
+        results = run([one for one in checks if one.id in chosen], self.context(), 0)
         return next(one for one in results if one.check.id == wanted)
+
+    def context(self) -> Context:
+        """Return what checks look at."""
+        return Context(Opening(Choice(**self.choice), self.commands.doors, ExitStack()))
 
     def instead_of_client(self, service: str, **methods: object) -> None:
         """Let some calls of an AWS service be others."""

@@ -206,9 +206,7 @@ class Cluster:
             self.delete(one)
         left = [one for one in within if one in self._objects]
         if left:
-            message = f"Some resources are remaining: {_plural(left[0])} has {len(left)} resource instances"
-            told = {"type": "NamespaceContentRemaining", "status": "True", "message": message}
-            live.setdefault("status", {})["conditions"] = [told]
+            live.setdefault("status", {})["conditions"] = _remaining([self._objects[one] for one in left])
             return False
         self._let_go(ref, live)
         if live["metadata"].get("finalizers"):
@@ -380,6 +378,34 @@ def _check_stored_versions(ref: Ref, changed: Object) -> None:
     if lost:
         why = f'status.storedVersions[0]: Invalid value: "{lost[0]}": must appear in spec.versions'
         raise ApiError(422, "Invalid", f'CustomResourceDefinition "{ref.name}" is invalid: {why}')
+
+
+def _remaining(left: list[Object]) -> list[Object]:
+    """Return the conditions that the namespace controller sets while objects are left, in its order.
+
+    Source: kubernetes, pkg/controller/namespace/deletion/status_condition_utils.go.
+    """
+    kind = f"{left[0]['kind'].lower()}s."
+    holding = [one for one in left if one["metadata"].get("finalizers")]
+    finalizer = holding[0]["metadata"]["finalizers"][0] if holding else ""
+    fine = {
+        "NamespaceDeletionDiscoveryFailure": "All resources successfully discovered",
+        "NamespaceDeletionGroupVersionParsingFailure": "All legacy kube types successfully parsed",
+        "NamespaceDeletionContentFailure": "All content successfully deleted, may be waiting on finalization",
+    }
+    remaining = f"Some resources are remaining: {kind} has {len(left)} resource instances"
+    finalizers = f"Some content in the namespace has finalizers remaining: {finalizer} in {len(holding)} "
+    return [
+        *({"type": type_, "status": "False", "message": message} for type_, message in fine.items()),
+        {"type": "NamespaceContentRemaining", "status": "True", "message": remaining},
+        {
+            "type": "NamespaceFinalizersRemaining",
+            "status": str(bool(holding)),
+            "message": f"{finalizers}resource instances"
+            if holding
+            else "All content-preserving finalizers finished",
+        },
+    ]
 
 
 def _plural(ref: Ref) -> str:

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from support.helm import CHARTS
 
 from ackinstall.checks import lists
 from ackinstall.checks.check import Outcome
-from ackinstall.kube import Ref
+from ackinstall.kube import Ref, ref_of
 from ackinstall.resources.service_account import ROLE_ARN
 
 EXECUTION = f"ack-sagemaker-execution-role-{ACCOUNT}"
@@ -57,7 +59,8 @@ def pod_status(**fields: object) -> Breaking:
 
 
 def restarted(broken: Broken) -> None:
-    pod_status(containerStatuses=[{"name": "controller", "restartCount": 7}])(broken)
+    ended = {"terminated": {"exitCode": 1, "finishedAt": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}}
+    pod_status(containerStatuses=[{"name": "controller", "restartCount": 7, "lastState": ended}])(broken)
 
 
 def no_identity(broken: Broken) -> None:
@@ -66,6 +69,40 @@ def no_identity(broken: Broken) -> None:
         pod["spec"]["volumes"] = []
 
     broken.world.cluster.change(broken.pod, forget)
+
+
+def with_keys(broken: Broken) -> None:
+    """The chart's values may put any variable into the pod, from a Secret too."""
+    keys = [
+        {"name": key, "valueFrom": {"secretKeyRef": {"name": "aws", "key": key}}}
+        for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    ]
+    pod_spec(lambda container: container["env"].extend(keys))(broken)
+
+
+def instead_of_a_role(**variables: str) -> Breaking:
+    def take(container: dict[str, Any]) -> None:
+        container["env"] = [{"name": name, "value": value} for name, value in variables.items()]
+
+    return pod_spec(take)
+
+
+def no_deployment(broken: Broken) -> None:
+    for one in broken.world.cluster.list("apps/v1", "Deployment", NAMESPACE):
+        broken.world.cluster.delete(ref_of(one))
+
+
+def no_group(broken: Broken) -> None:
+    for one in broken.world.cluster.list(MODELS.api_version, MODELS.kind):
+        if one["spec"]["group"] == "sagemaker.services.k8s.aws":
+            broken.world.cluster.delete(ref_of(one))
+
+
+def blind(broken: Broken) -> None:
+    """Somebody who may not read IAM meets a trust policy that is not right."""
+    broken.trust(how=said("aud", "other"))
+    for action in ("iam:GetRole", "iam:GetAccountAuthorizationDetails", "iam:GetOpenIDConnectProvider"):
+        broken.deny(action)
 
 
 SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE}/1"
@@ -171,6 +208,14 @@ AFTER = [
         "'models.sagemaker.services.k8s.aws' first",
         "kubectl get crds",
     ),
+    Row(
+        "group gone",
+        "definitions-established",
+        no_group,
+        Outcome.FAILED,
+        "there are none of 'sagemaker.services.k8s.aws'",
+        "ackinstall up",
+    ),
     Row("changed", "definitions-version", changed_definition, Outcome.WARNING, "differs in models", "plan"),
     Row(
         "waiting",
@@ -230,6 +275,43 @@ AFTER = [
         "kubectl logs",
     ),
     Row(
+        "keys",
+        "pods-identity",
+        with_keys,
+        Outcome.FAILED,
+        "acts by the keys in AWS_ACCESS_KEY_ID",
+        "-controller-sagemaker-chart AWS_ACCESS_KEY_ID- AWS_SECRET_ACCESS_KEY- --namespace ack-system`",
+    ),
+    Row(
+        "association",
+        "pods-identity",
+        instead_of_a_role(AWS_CONTAINER_CREDENTIALS_FULL_URI="http://169.254.170.23/v1/credentials"),
+        Outcome.FAILED,
+        "acts by an EKS Pod Identity association",
+        "aws eks delete-pod-identity-association --cluster-name demo --region us-west-2 --association-id",
+    ),
+    Row(
+        "file",
+        "pods-identity",
+        instead_of_a_role(AWS_SHARED_CREDENTIALS_FILE="/var/run/secrets/aws/credentials", AWS_PROFILE="ack"),
+        Outcome.FAILED,
+        "acts by a profile in AWS_SHARED_CREDENTIALS_FILE",
+        "kubectl rollout restart",
+    ),
+    Row("no pod", "pods-ready", no_deployment, Outcome.FAILED, "has no pod", "kubectl describe pods"),
+    Row("no pod", "pods-restarts", no_deployment, Outcome.UNPROVEN, "has no pod", "kubectl describe pods"),
+    Row("no pod", "pods-image", no_deployment, Outcome.UNPROVEN, "has no pod", "ackinstall up"),
+    Row("no pod", "pods-identity", no_deployment, Outcome.UNPROVEN, "has no pod", "ackinstall up"),
+    Row("no pod", "controller-log", no_deployment, Outcome.UNPROVEN, "has no pod", "kubectl logs"),
+    Row(
+        "unseen",
+        PROOF,
+        blind,
+        Outcome.FAILED,
+        "STS says: Not authorized to perform",
+        "ackinstall up",
+    ),
+    Row(
         "subject",
         PROOF,
         in_trust(said("sub", "system:serviceaccount:default:other")),
@@ -286,6 +368,61 @@ def test_after(broken: Broken, row: Row) -> None:
     assert not broken.world.up(workers=8).failures
     checks = {one.id: one for one in (*lists.before(), *lists.after())}
     row.prove(broken, checks.values())
+
+
+def test_the_identity_is_proven_without_deployments(broken: Broken) -> None:
+    """The service accounts of the releases are what acts, whatever has become of the Deployments."""
+    assert not broken.world.up(workers=8).failures
+    no_deployment(broken)
+    found = broken.look(PROOF, lists.after())
+    assert found.outcome is Outcome.PASSED
+    accounts = {"ack-sagemaker-controller", "ack-applicationautoscaling-controller"}
+    assert found.data["identities"].keys() == accounts
+
+
+def test_a_release_without_a_deployment_proves_nothing(broken: Broken) -> None:
+    """Where nobody could act, nothing is proven."""
+    assert not broken.world.up(workers=8).failures
+    release = broken.world.clients.helm.release("ack-sagemaker-controller", NAMESPACE)
+    broken.instead_of_helm(release=lambda *_: replace(release, manifest=()))  # type: ignore[type-var]
+    assert "has no Deployment" in broken.look(PROOF, lists.after()).message
+
+
+def test_definitions_that_are_not_there(broken: Broken) -> None:
+    """A group that is gone is no difference in paths, and no pass either."""
+    assert not broken.world.up(workers=8).failures
+    context = broken.context()
+    no_group(broken)
+    check = next(one for one in lists.after() if one.id == "definitions-version")
+    assert check.look(context).message == "'crds/sagemaker.services.k8s.aws' is not there"
+
+
+@pytest.mark.parametrize("id_", ["pods-image", "pods-identity", "pods-restarts", "controller-log"])
+def test_a_sidecar_is_nothing_odd(broken: Broken, id_: str) -> None:
+    """What a mesh or an agent puts before the controller's container is not the controller."""
+    assert not broken.world.up(workers=8).failures
+    sidecar = {"name": "proxy", "image": "example.com/proxy:1"}
+    broken.world.cluster.change(broken.pod, lambda one: one["spec"]["containers"].insert(0, sidecar))
+    assert broken.look(id_, lists.after()).outcome is Outcome.PASSED
+
+
+def test_restarts_of_long_ago_are_over(broken: Broken) -> None:
+    """A pod that was restarted often last week, and not since, is well."""
+    assert not broken.world.up(workers=8).failures
+    ended = {"terminated": {"exitCode": 1, "finishedAt": "2026-01-01T00:00:00Z"}}
+    pod_status(containerStatuses=[{"name": "controller", "restartCount": 7, "lastState": ended}])(broken)
+    found = broken.look("pods-restarts", lists.after())
+    assert (found.outcome, found.message) == (Outcome.PASSED, "7 restarts")
+
+
+def test_a_quota_counts_what_already_runs(broken: Broken) -> None:
+    """The controllers' own pods make room for their successors; others' do not."""
+    assert not broken.world.up(workers=8).failures
+    broken.create("v1", "ResourceQuota", "full", NAMESPACE, spec={"hard": {"pods": "2"}})
+    quota = Ref("v1", "ResourceQuota", "full", NAMESPACE)
+    for used, outcome in (("2", Outcome.PASSED), ("3", Outcome.FAILED)):
+        broken.change(quota, status={"used": {"pods": used}})
+        assert broken.look("resource-quota", lists.before()).outcome is outcome
 
 
 def test_every_check_was_made_to_fail() -> None:

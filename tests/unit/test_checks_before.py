@@ -124,6 +124,20 @@ def full_quota(broken: Broken) -> None:
     )
 
 
+def quota(hard: dict[str, str], **spec: object) -> Breaking:
+    return lambda broken: broken.create(
+        "v1", "ResourceQuota", "small", NAMESPACE, spec={"hard": hard, **spec}
+    )
+
+
+def scoped(name: str, operator: str, *values: str) -> dict[str, object]:
+    return {
+        "matchExpressions": [
+            {"scopeName": name, "operator": operator, **({"values": [*values]} if values else {})}
+        ]
+    }
+
+
 def narrow_limits(broken: Broken) -> None:
     rule = {"type": "Container", "max": {"memory": "64Mi"}, "min": {"cpu": "10m"}}
     broken.create("v1", "LimitRange", "narrow", NAMESPACE, spec={"limits": [rule]})
@@ -137,19 +151,53 @@ def refusing(broken: Broken) -> None:
     broken.instead_of_kube(rehearse=raising(ApiError(403, "Forbidden", why)))
 
 
-def second_controller(broken: Broken) -> None:
-    container = {
-        "name": "controller",
-        "image": "public.ecr.aws/aws-controllers-k8s/sagemaker-controller:1.2.12",
-    }
-    broken.create(
-        "apps/v1",
-        "Deployment",
-        "ack-sagemaker",
-        "ml",
-        metadata={"annotations": {"meta.helm.sh/release-name": "ack-sagemaker"}},
-        spec={"template": {"spec": {"containers": [container]}}},
-    )
+def only(kind: str, error: Exception) -> Breaking:
+    """Let the rehearsal of objects of one kind fail."""
+
+    def break_(broken: Broken) -> None:
+        broken.create("v1", "Namespace", NAMESPACE)
+        broken.instead_of_kube(
+            rehearse=lambda manifest: raising(error)() if manifest["kind"] == kind else None
+        )
+
+    return break_
+
+
+FORBIDDEN = ApiError(
+    403,
+    "Forbidden",
+    'pods "x" is forbidden: User "ada" cannot patch resource "pods" in API group "" in the namespace '
+    '"ack-system"',
+)
+ESCALATION = ApiError(
+    403,
+    "Forbidden",
+    'clusterroles.rbac.authorization.k8s.io "x" is forbidden: user "ada" (groups=["some"]) is attempting to '
+    'grant RBAC permissions not currently held:\n{APIGroups:[""], Resources:["secrets"], Verbs:["get"]}',
+)
+
+
+def deployment(
+    broken: Broken, name: str, namespace: str, service: str = "sagemaker", **metadata: dict[str, str]
+) -> None:
+    image = f"public.ecr.aws/aws-controllers-k8s/{service}-controller:1.2.12"
+    spec = {"template": {"spec": {"containers": [{"name": "controller", "image": image}]}}}
+    broken.create("apps/v1", "Deployment", name, namespace, metadata=metadata, spec=spec)
+
+
+def applied_by_hand(broken: Broken) -> None:
+    labels = {"app.kubernetes.io/instance": "ack-sagemaker-controller"}
+    deployment(broken, "ack", NAMESPACE, labels=labels)
+
+
+def installed_by(**metadata: dict[str, str]) -> Breaking:
+    return lambda broken: deployment(broken, "ack-sagemaker", "ml", **metadata)
+
+
+def umbrella(broken: Broken) -> None:
+    for service in ("sagemaker", "s3"):
+        noted = {"meta.helm.sh/release-name": "ack"}
+        deployment(broken, f"ack-{service}", "ml", service, annotations=noted)
 
 
 def capability(broken: Broken) -> None:
@@ -343,7 +391,7 @@ BEFORE = [
         "namespace-active",
         going,
         Outcome.FAILED,
-        "is Terminating: Some resources are",
+        "is still Terminating: Some resources are",
         "--output yaml",
     ),
     Row(
@@ -362,17 +410,100 @@ BEFORE = [
         "the quota 'small' leaves too little pods",
         "quota",
     ),
+    Row(
+        "counted",
+        "resource-quota",
+        quota({"count/deployments.apps": "1"}),
+        Outcome.FAILED,
+        "too little count/deployments.apps",
+        "kubectl edit resourcequota small --namespace ack-system",
+    ),
+    Row(
+        "for pods like these",
+        "resource-quota",
+        quota({"pods": "1"}, scopes=["NotTerminating", "NotBestEffort"]),
+        Outcome.FAILED,
+        "too little pods",
+        "kubectl edit resourcequota small",
+    ),
     Row("narrow", "limit-range", narrow_limits, Outcome.FAILED, "a limit of memory above 64Mi", "limitrange"),
     Row(
         "refused", "admission", refusing, Outcome.FAILED, "images of public.ecr.aws are not", "configurations"
     ),
     Row(
+        "grants more",
+        "admission",
+        only("ClusterRole", ESCALATION),
+        Outcome.FAILED,
+        "'ClusterRole/ack-",
+        "kubectl get validatingwebhookconfigurations",
+    ),
+    Row(
+        "no right on pods",
+        "admission",
+        only("Pod", FORBIDDEN),
+        Outcome.UNPROVEN,
+        "cannot be rehearsed: 'ada' may not patch 'pods'",
+        "kubectl get validatingwebhookconfigurations",
+    ),
+    Row(
+        "of helm template",
+        "other-controllers",
+        applied_by_hand,
+        Outcome.FAILED,
+        "'ack-system/ack' (by manifests)",
+        "kubectl delete deployment ack --namespace ack-system",
+    ),
+    Row(
         "Terraform's",
         "other-controllers",
-        second_controller,
+        installed_by(annotations={"meta.helm.sh/release-name": "ack-sagemaker"}),
         Outcome.FAILED,
         "'ml/ack-sagemaker' (Helm release 'ack-sagemaker') runs a controller of sagemaker",
         "helm uninstall ack-sagemaker --namespace ml",
+    ),
+    Row(
+        "of Argo CD",
+        "other-controllers",
+        installed_by(annotations={"argocd.argoproj.io/tracking-id": "ack:apps/Deployment:ml/ack-sagemaker"}),
+        Outcome.FAILED,
+        "(by Argo CD, 'ack')",
+        "argocd app delete ack`",
+    ),
+    Row(
+        "of Flux",
+        "other-controllers",
+        installed_by(
+            annotations={"meta.helm.sh/release-name": "ack"},
+            labels={"helm.toolkit.fluxcd.io/name": "ack", "helm.toolkit.fluxcd.io/namespace": "flux-system"},
+        ),
+        Outcome.FAILED,
+        "(by Flux, helmrelease 'ack')",
+        "`flux get helmreleases ack --namespace flux-system`",
+    ),
+    Row(
+        "of Flux without Helm",
+        "other-controllers",
+        installed_by(labels={"kustomize.toolkit.fluxcd.io/name": "apps"}),
+        Outcome.FAILED,
+        "(by Flux, kustomization 'apps')",
+        "`flux get kustomizations apps`",
+    ),
+    Row(
+        "of an operator",
+        "other-controllers",
+        installed_by(labels={"olm.owner": "ack-sagemaker-controller.v1.2.12"}),
+        Outcome.FAILED,
+        "(by the Operator Lifecycle Manager, 'ack-sagemaker-controller.v1.2.12')",
+        "`kubectl delete csv ack-sagemaker-controller.v1.2.12 --namespace ml`",
+    ),
+    Row(
+        "with others",
+        "other-controllers",
+        umbrella,
+        Outcome.FAILED,
+        "'ml/ack-sagemaker' (Helm release 'ack')",
+        "which has 'ack-s3' too: `helm get values ack --namespace ml`",
     ),
     Row(
         "there", "eks-capability", capability, Outcome.FAILED, "the capability 'managed'", "delete-capability"
@@ -419,6 +550,53 @@ BEFORE = [
 def test_before(broken: Broken, row: Row) -> None:
     """What is wrong before an installation is found, with its remedy."""
     row.prove(broken, lists.before())
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"scopes": ["BestEffort"]},
+        {"scopes": ["Terminating"]},
+        {"scopes": ["PriorityClass"]},
+        {"scopes": ["CrossNamespacePodAffinity"]},
+        {"scopeSelector": scoped("PriorityClass", "In", "high")},
+        {"scopeSelector": scoped("PriorityClass", "Exists")},
+        {"scopeSelector": scoped("NotBestEffort", "DoesNotExist")},
+    ],
+    ids=str,
+)
+def test_a_quota_of_other_pods(broken: Broken, spec: dict[str, object]) -> None:
+    """A quota whose scope the controllers' pods are not in says nothing about them."""
+    quota({"pods": "0"}, **spec)(broken)
+    assert broken.look("resource-quota", lists.before()).outcome is Outcome.PASSED
+
+
+def test_a_quota_that_leaves_pods_out_by_priority(broken: Broken) -> None:
+    """One for all pods but those of a class counts the controllers'."""
+    quota({"pods": "0"}, scopeSelector=scoped("PriorityClass", "NotIn", "high"))(broken)
+    assert broken.look("resource-quota", lists.before()).outcome is Outcome.FAILED
+
+
+def test_a_binding_needs_no_role_to_be_rehearsed(broken: Broken) -> None:
+    """That the role of a binding is not there yet is no refusal: the role is rehearsed itself."""
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "ack"},
+        "roleRef": {"kind": "ClusterRole", "name": "ack"},
+    }
+    missing = ApiError(404, "NotFound", 'clusterroles.rbac.authorization.k8s.io "ack" not found')
+    only("ClusterRoleBinding", missing)(broken)
+    broken.instead_of_helm(render=lambda *_: (binding,))
+    assert broken.look("admission", lists.before()).outcome is Outcome.PASSED
+
+
+def test_a_region_without_capabilities(broken: Broken) -> None:
+    """Where EKS does not know the operation it denies it, to everybody."""
+    unknown = "Unable to determine service/operation name to be authorized"
+    error = aws_error("AccessDeniedException", unknown, "ListCapabilities", 403)
+    broken.instead_of_client("eks", list_capabilities=raising(error))
+    assert broken.look("eks-capability", lists.before()).outcome is Outcome.PASSED
 
 
 @pytest.mark.parametrize("id_", ["nodes-architecture", "nodes-fargate", "nodes-room"])
