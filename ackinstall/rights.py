@@ -46,10 +46,18 @@ _OBJECTS = {
     ),
 }
 _VERBS = {
-    Kind.CREATE: ("create", "patch"),
-    Kind.UPDATE: ("create", "patch"),
-    Kind.REPLACE: ("delete", "create", "patch"),
-    Kind.DELETE: ("delete",),
+    Kind.CREATE: ("get", "create", "patch"),
+    Kind.UPDATE: ("get", "create", "patch"),
+    Kind.REPLACE: ("get", "delete", "create", "patch"),
+    Kind.DELETE: ("get", "delete"),
+}
+# Helm reads, makes and updates the Secrets of a release, and deletes those of old revisions:
+# https://github.com/helm/helm, pkg/storage/driver/secrets.go
+_OF_STATE = {
+    Kind.CREATE: ("get", "list", "create", "update"),
+    Kind.UPDATE: ("get", "list", "create", "update", "delete"),
+    Kind.REPLACE: ("get", "list", "create", "update", "delete"),
+    Kind.DELETE: ("get", "list", "update", "delete"),
 }
 
 
@@ -71,7 +79,8 @@ def to_carry_out(changes: Iterable[Change], namespace: str) -> list[Right]:
     for change in changes:
         for group, resource in _OBJECTS.get(change.resource.kind, ()):
             place = "" if resource in _CLUSTERED else namespace
-            rights += [Right(verb, group, resource, place) for verb in _VERBS.get(change.kind, ())]
+            verbs = _OF_STATE if resource == "secrets" else _VERBS
+            rights += [Right(verb, group, resource, place) for verb in verbs.get(change.kind, ())]
         if change.resource.kind == "service-account" and change.kind is not Kind.DELETE:
             rights.append(Right("create", "", "serviceaccounts/token", namespace))
     return list(dict.fromkeys(rights))
