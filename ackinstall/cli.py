@@ -38,6 +38,7 @@ from ackinstall.options import (
     RepairController,
     RetainedTo,
     Settings,
+    SkipCheck,
     Timeout,
     Upgrade,
     Wait,
@@ -116,6 +117,7 @@ def up(
     adopt: Adopt = False,
     upgrade: Upgrade = False,
     account: Account = "",
+    skip_check: SkipCheck = None,
     aws_profile: AwsProfile = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
@@ -128,18 +130,22 @@ def up(
 ) -> None:
     """Install everything that is missing and mend what differs; a second run changes nothing."""
     from ackinstall import examination, installation  # noqa: PLC0415
+    from ackinstall.checks import lists  # noqa: PLC0415
 
-    with _reporting(ctx) as report, _executing(ctx, report, present=True) as run:
-        proposal = run.propose()
-        examination.prepare(run.context, proposal.changes, report)
-        run.show(proposal)
-        run.allow(proposal)
-        with run.alone(proposal, lambda _: _confirm(f"install on the cluster '{cluster}'?", ctx)) as agreed:
-            with examination.explained(run.context, report):
-                run.carry_out(agreed)
-            examination.prove(run.context, report)
-        installation.tell(run.opening.choice, agreed.target, report)
-        report.sum_up()
+    with _reporting(ctx) as report:
+        lists.require_known(skip_check or ())
+        with _executing(ctx, report, present=True) as run:
+            proposal = run.propose()
+            examination.prepare(run.context, proposal.changes, report)
+            run.show(proposal)
+            run.allow(proposal)
+            question = f"install on the cluster '{cluster}'?"
+            with run.alone(proposal, lambda _: _confirm(question, ctx)) as agreed:
+                with examination.explained(run.context, report):
+                    run.carry_out(agreed)
+                examination.prove(run.context, report)
+            installation.tell(run.opening.choice, agreed.target, report)
+            report.sum_up()
 
 
 @app.command()
@@ -239,6 +245,7 @@ def check(
         float, typer.Option(help="How long to wait for what may come true by itself.", metavar="SECONDS")
     ] = 0,
     account: Account = "",
+    skip_check: SkipCheck = None,
     junit: Annotated[
         Path | None, typer.Option(help="Write a JUnit report too.", metavar="FILE", dir_okay=False)
     ] = None,
@@ -256,10 +263,12 @@ def check(
     from ackinstall.checks import lists  # noqa: PLC0415
     from ackinstall.checks.context import Context as Looking  # noqa: PLC0415
 
-    with _reporting(ctx) as report, _opening(ctx, report) as found:
-        checks = lists.before() if pre else lists.after()
-        found.begin()
-        results = examination.examine(checks, Looking(found), report, wait, junit)
+    with _reporting(ctx) as report:
+        lists.require_known(skip_check or ())
+        with _opening(ctx, report) as found:
+            checks = lists.before() if pre else lists.after()
+            found.begin()
+            results = examination.examine(checks, Looking(found), report, wait, junit)
         if any(one.is_fatal for one in results):
             raise typer.Exit(1)
 

@@ -24,7 +24,8 @@ def examine(
     """
     started = time.monotonic()
     with report.looking() as show:
-        found = run(checks, context, wait, lambda check, why: report.look_waits(check.id, why), show)
+        chosen = lists.without(checks, context.choice.skip_check or ())
+        found = run(chosen, context, wait, lambda check, why: report.look_waits(check.id, why), show)
     seconds = time.monotonic() - started
     for one in found:
         report.event("check", **results.data(one))
@@ -61,15 +62,19 @@ def explained(context: Context, report: Report) -> Iterator[None]:
     except (Interrupted, Locked):
         raise
     except AckinstallError:
-        found = run([one for one in lists.after() if not one.in_run], context, 0)
+        checks = lists.without(lists.after(), context.choice.skip_check or ())
+        found = run([one for one in checks if not one.in_run], context, 0)
         _note([one for one in found if one.outcome in BAD], report)
         raise
 
 
 def _tell(checks: Sequence[Check], context: Context, report: Report) -> None:
+    left_out = context.choice.skip_check or ()
+    chosen = lists.without(checks, left_out)
     with report.looking() as show:
-        found = run(checks, context, None, lambda check, why: report.look_waits(check.id, why), show)
-    _note([one for one in found if one.outcome in BAD and not one.is_fatal], report)
+        found = run(chosen, context, None, lambda check, why: report.look_waits(check.id, why), show)
+    told = [one for one in found if one.outcome in BAD or one.check.id in left_out]
+    _note([one for one in told if not one.is_fatal], report)
     _annotate(found, report)
     require(found)
 

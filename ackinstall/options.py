@@ -52,6 +52,10 @@ Settings = Annotated[
 Account = Annotated[
     str, typer.Option(help="The AWS account that it has to be; another one stops at once.", metavar="ID")
 ]
+SkipCheck = Annotated[
+    list[str] | None,
+    typer.Option("--skip-check", help="Leave this check out; can be repeated.", metavar="ID"),
+]
 AwsProfile = Annotated[str | None, typer.Option(help="The AWS profile with the credentials.", metavar="NAME")]
 Kubeconfig = Annotated[
     str | None,

@@ -17,8 +17,8 @@ from ackinstall.resource import Resource
 @dataclass(frozen=True, kw_only=True)
 class Choice:
     """What the user chose; `profile` "" means the receipt's for a teardown, else the default one. `account`
-    is the AWS account that it has to be, "" for any. `lock_timeout` are seconds, `command` is what this run
-    is called in its lock.
+    is the AWS account that it has to be, "" for any; `skip_check` are ids of checks to leave out.
+    `lock_timeout` are seconds, `command` is what this run is called in its lock.
     """
 
     cluster: str
@@ -29,6 +29,7 @@ class Choice:
     kubeconfig: str | None = None
     context: str | None = None
     account: str = ""
+    skip_check: Sequence[str] | None = None
     upgrade: bool = False
     delete_data: bool = False
     workloads: str = "refuse"
@@ -43,11 +44,12 @@ class Choice:
             "--profile": [self.profile],
             "--set": self.settings or (),
             "--account": [self.account],
+            "--skip-check": self.skip_check or (),
             "--aws-profile": [self.aws_profile],
             "--kubeconfig": [self.kubeconfig],
             "--context": [self.context],
         }
-        lacking = _LACKING.get(command, frozenset({"--account"}))
+        lacking = _LACKING.get(command, frozenset({"--skip-check"}))
         options = [
             word
             for option, values in chosen.items()
@@ -78,11 +80,11 @@ class Choice:
 _LACKING = {
     "up": frozenset[str](),
     "check": frozenset[str](),
-    "unlock": frozenset({"--account", "--profile", "--set"}),
-    "iam-policy": frozenset({"--account", "--kubeconfig", "--context"}),
-    "outputs": frozenset({"--account", "--kubeconfig", "--context"}),
+    "unlock": frozenset({"--skip-check", "--profile", "--set"}),
+    "iam-policy": frozenset({"--skip-check", "--account", "--kubeconfig", "--context"}),
+    "outputs": frozenset({"--skip-check", "--kubeconfig", "--context"}),
 }
-"""The choices that a command does not take; a command that is not named takes all but the account."""
+"""The choices that a command does not take; one that is not named takes all but `--skip-check`."""
 
 
 def _options(chosen: Mapping[str, str | None]) -> str:

@@ -41,8 +41,8 @@ PODS = frozenset({"helm-release"})
 DEFINITIONS = frozenset({"crds", "helm-release"})
 IN_CLUSTER = frozenset({"namespace", "receipt", "service-account", "crds", "helm-release"})
 """Kinds of resources, for `about`."""
-GOOD = frozenset({Outcome.PASSED, Outcome.WARNING})
-"""What was found, when what needs the check can be looked at."""
+GOOD = frozenset({Outcome.PASSED, Outcome.WARNING, Outcome.SKIPPED})
+"""What a look ends in, when what needs the check can be looked at; it skips what the user leaves out."""
 
 
 class Severity(Enum):
@@ -140,6 +140,11 @@ class Result:
         return self.outcome is Outcome.FAILED
 
 
+def left_out(check: Check) -> Check:
+    """Return the check as one that the user wants left out: it is not looked at, and what needs it is."""
+    return replace(check, look=lambda _: Finding(Outcome.SKIPPED, "left out by `--skip-check`"))
+
+
 def run(
     checks: Sequence[Check],
     context: "Context",
@@ -211,7 +216,8 @@ def _patiently(
 
     def is_early(result: Result) -> bool:
         is_later = isinstance(result.error, Retry) and time.monotonic() - started < LATER
-        return is_later or (not result.is_met and time.monotonic() - started < patience)
+        may_come = not result.is_met and result.outcome is not Outcome.UNPROVEN
+        return is_later or (may_come and time.monotonic() - started < patience)
 
     def before_pause(state: tenacity.RetryCallState) -> None:
         if state.outcome and check.patience:
@@ -239,5 +245,5 @@ def _look(check: Check, context: "Context") -> Result:
         outcome = Outcome.WARNING
     words = context.words
     told = filled(finding.hint, words.get("cluster", "NAME")) or check.hint.format(**words)
-    hint = "" if outcome is Outcome.PASSED else told
+    hint = "" if outcome in (Outcome.PASSED, Outcome.SKIPPED) else told
     return Result(check, outcome, finding.message, hint, finding.data, is_met=is_met, error=error)

@@ -1,6 +1,6 @@
 """The two lists of checks, in the order in which they are shown."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from ackinstall.checks import (
@@ -19,7 +19,9 @@ from ackinstall.checks import (
     releases,
     workloads,
 )
-from ackinstall.checks.check import Check, Severity
+from ackinstall.checks.check import Check, Severity, left_out
+from ackinstall.errors import UsageError
+from ackinstall.mistakes import did_you_mean
 from ackinstall.resource import SETTLED, Change
 
 
@@ -36,6 +38,24 @@ def after() -> list[Check]:
     first = [replace(one, severity=Severity.WARNING) if one.id == "charts" else one for one in opening]
     modules = (releases, pods, proof, workloads, aws_objects, drift)
     return [*first, *(check for module in modules for check in module.CHECKS)]
+
+
+def require_known(ids: Iterable[str]) -> None:
+    """Raise UsageError for an id that no check has."""
+    there = [one.id for one in (*before(), *after())]
+    for id_ in ids:
+        if id_ not in there:
+            raise UsageError(
+                "unknown-check",
+                f"there is no check '{id_}'{did_you_mean(id_, there)}",
+                "name an id as it stands behind 'see' in the output of `check`, such as "
+                "`--skip-check nodes-room`",
+            )
+
+
+def without(checks: Iterable[Check], ids: Collection[str]) -> list[Check]:
+    """Return the checks, those with one of the `ids` left out."""
+    return [left_out(one) if one.id in ids else one for one in checks]
 
 
 def for_run(checks: Iterable[Check], changes: Iterable[Change]) -> list[Check]:

@@ -10,6 +10,8 @@ from typing import cast
 
 import pytest
 from support.broken import NAMESPACE, Broken
+from support.broken import raising as raise_
+from support.cluster import ApiError
 
 from ackinstall.checks import lists, results
 from ackinstall.checks.check import (
@@ -150,6 +152,28 @@ def test_an_answer_of_later_is_asked_for_again() -> None:
     assert run([check("a", throttled)], CONTEXT)[0].outcome is Outcome.PASSED
 
 
+def test_nobody_waits_for_what_cannot_be_seen() -> None:
+    """What could not be looked at does not come true by waiting."""
+    looks: list[str] = []
+
+    def unseen() -> Finding:
+        looks.append("")
+        return unproven("denied")
+
+    assert run([check("a", unseen, patience=60)], CONTEXT)[0].outcome is Outcome.UNPROVEN
+    assert len(looks) == 1
+
+
+def test_what_is_left_out() -> None:
+    """A check that is left out is not looked at, is told as skipped, and what needs it is looked at."""
+    checks = [check("a", lambda: failed("no")), check("b", passed, "a")]
+    found = run(lists.without(checks, ["a"]), CONTEXT)
+    assert [(one.outcome, one.message, one.hint) for one in found] == [
+        (Outcome.SKIPPED, "left out by `--skip-check`", ""),
+        (Outcome.PASSED, "", ""),
+    ]
+
+
 def test_errors() -> None:
     """A look that is denied proves nothing, unless nothing can be seen without it; any other error fails."""
     denied = raising(AckinstallError("access-denied", "may not", "allow it"))
@@ -219,6 +243,12 @@ def test_junit() -> None:
         "skipped": ["skipped"],
         "unseen": ["skipped"],
     }
+
+
+def test_junit_of_what_no_xml_may_have() -> None:
+    """Control characters, as logs have them, leave the report readable."""
+    text = results.junit(run([check("a", lambda: failed("\x1b[31mred\x00"))], CONTEXT))
+    assert "\N{REPLACEMENT CHARACTER}[31mred" in str(ET.fromstring(text)[0][0][0].text)  # noqa: S314 (our own)
 
 
 def test_annotations() -> None:
@@ -299,6 +329,31 @@ def test_up_stops_at_what_is_fatal(broken: Broken) -> None:
     answer = broken.commands.run("up", "--cluster", "demo", "--yes")
     assert answer.code == 0
     assert answer.stderr.startswith("? IAM allows this identity what the profile needs\n")
+
+
+def test_a_fatal_check_can_be_left_out(broken: Broken) -> None:
+    """`up` and `check` go on without a check that is wrong for somebody, and say so."""
+    broken.deny("iam:DeleteRole")
+    broken.instead_of_kube(rehearse=raise_(ApiError(403, "Forbidden", "no images of public.ecr.aws")))
+    broken.create("v1", "Namespace", NAMESPACE)
+    up = ("up", "--cluster", "demo", "--yes")
+    assert broken.commands.run(*up).error.endswith("[admission]")
+    answer = broken.commands.run(*up, "--skip-check", "admission", "--output", "json")
+    events = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert answer.code == 0
+    told = next(one for one in events if one.get("id") == "admission")
+    assert (told["outcome"], told["message"]) == ("skipped", "left out by `--skip-check`")
+    answer = broken.commands.run(*CHECK, "--pre", "--skip-check", "admission")
+    assert "/ admission webhooks and policies let the objects through (left out by" in answer.stdout
+
+
+@pytest.mark.parametrize("command", ["up", "check"])
+def test_an_unknown_check_cannot_be_left_out(broken: Broken, command: str) -> None:
+    """A mistake in an id stops before any network, and names the near one."""
+    broken.world.faults.begin()
+    answer = broken.commands.run(command, "--cluster", "demo", "--skip-check", "node-room")
+    assert (answer.code, broken.world.faults.calls) == (2, [])
+    assert answer.error == "error: there is no check 'node-room'; did you mean 'nodes-room'? [unknown-check]"
 
 
 def test_up_stops_at_another_account(broken: Broken) -> None:

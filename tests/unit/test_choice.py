@@ -20,6 +20,7 @@ CHOSEN = Choice(
     kubeconfig="kube.yaml",
     context="admin",
     account="123456789012",
+    skip_check=["nodes-room", "admission"],
 )
 COMMANDS = {name: one for name, one in typer.main.get_command(app).commands.items() if name != "sandbox"}  # type: ignore[attr-defined]
 FACING = [name for name, one in COMMANDS.items() if "cluster" in {param.name for param in one.params}]
@@ -29,7 +30,8 @@ def test_all_that_was_chosen_is_said_again() -> None:
     """A command goes with every choice, quoted for a shell, and with what is added."""
     assert CHOSEN.again("up", "--upgrade") == (
         "ackinstall up --cluster demo --region eu-west-1 --profile 'my profile.yaml' --set namespace=ml "
-        "--set 'bucket.name=a b' --account 123456789012 --aws-profile prod --kubeconfig kube.yaml "
+        "--set 'bucket.name=a b' --account 123456789012 --skip-check nodes-room "
+        "--skip-check admission --aws-profile prod --kubeconfig kube.yaml "
         "--context admin --upgrade"
     )
     assert Choice(cluster="demo").again("status") == "ackinstall status --cluster demo"
