@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from ackinstall import __version__
-from ackinstall.errors import REQUEST, expired, no_region
+from ackinstall.errors import REQUEST, UsageError, expired, no_region
 from ackinstall.helm import Helm, HelmBinary
 from ackinstall.kube import Kube, open_cluster, open_context
 from ackinstall.request import request
@@ -38,7 +38,10 @@ class Aws(Protocol):
         """Return a token with which the cluster's API server knows this identity."""
 
     def expiry(self) -> datetime | None:
-        """Return when the credentials expire, None for those that last or are renewed by themselves."""
+        """Return when the credentials expire, None where nobody says so."""
+
+    def is_lasting(self) -> bool:
+        """Tell whether the credentials last, or are renewed by themselves."""
 
     def whoami(self, credentials: Mapping[str, Any]) -> str:
         """Return the ARN of whom `credentials` (as STS answers them) belong to; keeps nothing of them."""
@@ -70,6 +73,8 @@ class Session:
         self._session = boto3.Session(profile_name=profile, region_name=chosen)
         if not self._session.region_name:
             raise no_region()
+        if not profile:
+            _expiration()
         self.region: str = self._session.region_name
         self.calls = 0
         self._session.events.register("before-send", self._count)
@@ -134,10 +139,17 @@ class Session:
         return "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
 
     def expiry(self) -> datetime | None:
-        """See Aws. A session whose provider can fetch new ones (RefreshableCredentials) lasts."""
+        """See Aws. Only the environment says it: what botocore knows the end of otherwise, it renews."""
         found = self._session.get_credentials()
-        until = os.environ.get("AWS_CREDENTIAL_EXPIRATION", "") if found and found.method == "env" else ""
-        return datetime.fromisoformat(until) if until else None
+        return _expiration() if found and found.method == "env" else None
+
+    def is_lasting(self) -> bool:
+        """See Aws. Only a session has a token; RefreshableCredentials fetch a new one, but not from the
+        environment, which stays as it is.
+        """
+        found = self._session.get_credentials()
+        is_renewed = hasattr(found, "refresh_needed") and found.method != "env"
+        return found is None or not found.token or is_renewed
 
     def whoami(self, credentials: Mapping[str, Any]) -> str:
         """See Aws."""
@@ -156,6 +168,30 @@ class Session:
 def _keep(params: Mapping[str, Any], context: dict[str, Any], **_: object) -> None:
     """Keep a call's parameters with it until its answer is there."""
     context[_GIVEN] = params
+
+
+def _expiration() -> datetime | None:
+    """Return when the environment's credentials expire, None where it does not say so.
+
+    Raises UsageError for what is no time: botocore would fail at the first call.
+    """
+    told = os.environ.get("AWS_CREDENTIAL_EXPIRATION", "")
+    if not told:
+        return None
+    from botocore.utils import parse_timestamp  # noqa: PLC0415 (costs 0.15 s)
+
+    wrong = UsageError(
+        "wrong-credential-expiration",
+        f"AWS_CREDENTIAL_EXPIRATION is '{told}', which is no time with a zone",
+        "run `unset AWS_CREDENTIAL_EXPIRATION`, or write it as 2030-01-31T12:00:00Z",
+    )
+    try:
+        until: datetime = parse_timestamp(told)
+    except ValueError as error:
+        raise wrong from error
+    if until.tzinfo is None:
+        raise wrong
+    return until
 
 
 class TokenCache:

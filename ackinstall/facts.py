@@ -53,6 +53,7 @@ class Cluster:
     endpoint: str
     ca: bytes
     issuer: str
+    is_updating: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,11 @@ class Facts:
         return f"arn:{self.partition}:iam::{self.account}:{resource}"
 
 
+WORKING = ("ACTIVE", "UPDATING")
+"""The states in which a cluster's API server works; one that is updated is replaced behind its address:
+https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html"""
+
+
 def settled(read: Callable[[], T], doing: str, seconds: float = 20) -> T:
     """Return what `read` gives, asking again while the answer is "later", for some seconds.
 
@@ -117,13 +123,19 @@ def settled(read: Callable[[], T], doing: str, seconds: float = 20) -> T:
 def read_caller(aws: Aws) -> Caller:
     """Return the identity at work."""
     answer = settled(lambda: aws.client("sts").get_caller_identity(), "sts")
+    return Caller(answer["Arn"], ahead(answer))
+
+
+def ahead(answer: Mapping[str, Any]) -> float:
+    """Return by how many seconds our clock is ahead of that which dated an answer of AWS, as boto3 gives it,
+    or a refusal; 0 where it has no date.
+    """
     told = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-    ahead = time.time() - parsedate_to_datetime(told).timestamp() if told else 0.0
-    return Caller(answer["Arn"], ahead)
+    return time.time() - parsedate_to_datetime(told).timestamp() if told else 0.0
 
 
 def find_cluster(aws: Aws, name: str) -> Cluster | None:
-    """Return the EKS cluster `name`, or None. Raises AckinstallError when it is not ACTIVE."""
+    """Return the EKS cluster `name`, or None. Raises AckinstallError when it does not work."""
     eks = aws.client("eks")
 
     def describe() -> Mapping[str, Any] | None:
@@ -138,7 +150,13 @@ def find_cluster(aws: Aws, name: str) -> Cluster | None:
     found = settled(describe, f"cluster '{name}'")
     if found is None:
         return None
-    if found["status"] != "ACTIVE":
+    if "connectorConfig" in found:
+        raise UsageError(
+            "connected-cluster",
+            f"the cluster '{name}' is only registered with EKS: it has no OIDC issuer that IAM could believe",
+            f"name one that EKS runs: `aws eks list-clusters --region {aws.region}` shows them",
+        )
+    if found["status"] not in WORKING:
         end = "deleted" if found["status"] == "DELETING" else "active"
         raise AckinstallError(
             "cluster-not-active",
@@ -152,6 +170,7 @@ def find_cluster(aws: Aws, name: str) -> Cluster | None:
         endpoint=found["endpoint"],
         ca=base64.b64decode(found["certificateAuthority"]["data"]),
         issuer=found["identity"]["oidc"]["issuer"],
+        is_updating=found["status"] == "UPDATING",
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ackinstall.checks.check import Check, Finding, Severity, failed, passed, unproven
 from ackinstall.checks.context import Context
-from ackinstall.errors import translate
+from ackinstall.errors import is_absent, translate
 from ackinstall.facts import settled
 from ackinstall.policies import canonical
 from ackinstall.resources.role_book import FoundRole
@@ -52,7 +52,8 @@ def _bucket(context: Context) -> Finding:
     if role is None:
         return failed(f"there is no role '{names.execution_role}'")
     s3 = context.clients.aws.client("s3")
-    settled(lambda: s3.get_bucket_location(Bucket=names.bucket), names.bucket, seconds=2)
+    if not settled(lambda: _is_there(s3, names.bucket), names.bucket, seconds=2):
+        return failed(f"there is no bucket '{names.bucket}'")
     try:
         denied = _denied(context, role)
     except Exception as error:  # noqa: BLE001 (told as what it is)
@@ -61,6 +62,16 @@ def _bucket(context: Context) -> Finding:
     if denied:
         return failed(f"'{role.name}' may not call {', '.join(denied)} on '{names.bucket}'")
     return passed(names.bucket)
+
+
+def _is_there(s3: Any, bucket: str) -> bool:  # noqa: ANN401 (boto3's)
+    try:
+        s3.get_bucket_location(Bucket=bucket)
+    except Exception as error:
+        if is_absent(error):
+            return False
+        raise
+    return True
 
 
 def _denied(context: Context, role: FoundRole) -> list[str]:

@@ -5,6 +5,7 @@ import binascii
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -56,10 +57,12 @@ def _logins() -> Iterator[tuple[str, float]]:
     """Yield host and expiry (s since the epoch) of each login at an ECR registry that Helm or Docker keeps.
 
     A password of ECR is base64 of JSON that has the expiry:
-    https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html; where Helm keeps it:
+    https://helm.sh/docs/helm/helm/
     """
     home = Path.home()
-    settings = Path(os.environ.get("HELM_CONFIG_HOME", home / ".config" / "helm"))
+    own = home / ("Library/Preferences" if sys.platform == "darwin" else ".config")
+    settings = Path(os.environ.get("HELM_CONFIG_HOME", Path(os.environ.get("XDG_CONFIG_HOME", own)) / "helm"))
     files = (
         Path(os.environ.get("HELM_REGISTRY_CONFIG", settings / "registry" / "config.json")),
         Path(os.environ.get("DOCKER_CONFIG", home / ".docker")) / "config.json",

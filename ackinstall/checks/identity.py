@@ -3,16 +3,17 @@
 import os
 from datetime import UTC, datetime
 
-from ackinstall.checks.check import Check, Finding, Severity, failed, passed
+from ackinstall import facts
+from ackinstall.checks.check import Check, Finding, Severity, failed, passed, unproven
 from ackinstall.checks.context import Context
 from ackinstall.errors import AckinstallError
 
 CATEGORY = "identity"
+CLOCK = "set the clock, as with `sudo timedatectl set-ntp true`"
 SOON = 15 * 60
 """Seconds that credentials should last: more than an installation takes."""
 SKEW = 60
-"""Seconds that clocks may differ. AWS refuses signatures from 5 minutes on:
-https://docs.aws.amazon.com/IAM/latest/UserGuide/signing-elements.html"""
+"""Seconds that clocks may differ."""
 
 
 def _credentials(context: Context) -> Finding:
@@ -21,13 +22,23 @@ def _credentials(context: Context) -> Finding:
     except AckinstallError as error:
         if error.reference == "wrong-account":
             return passed()
+        if error.reference == "clock-skewed":
+            by = facts.ahead(getattr(error.__cause__, "response", {}))
+            return failed(f"{_difference(by)}, which does not accept its signatures", CLOCK)
         raise
 
 
 def _expiry(context: Context) -> Finding:
-    until = context.opening.aws.expiry()
-    if until is None:
+    aws = context.opening.aws
+    if aws.is_lasting():
         return passed("they last, or are renewed")
+    until = aws.expiry()
+    if until is None:
+        return unproven(
+            "they are of a session that ends, but nobody says when",
+            'export them with `eval "$(aws configure export-credentials --format env'
+            f'{context.choice.aws_options("")})"`, which says it, or name the profile that renews them',
+        )
     left = (until - datetime.now(UTC)).total_seconds()
     if left < SOON:
         return failed(f"they expire in {max(left, 0) / 60:.0f} minutes, at {until:%H:%M:%S %Z}")
@@ -42,13 +53,13 @@ def _region(context: Context) -> Finding:
     return passed(context.opening.known.region)
 
 
+def _difference(ahead: float) -> str:
+    return f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} AWS's"
+
+
 def _clock(context: Context) -> Finding:
     ahead = context.opening.caller.ahead
-    if abs(ahead) > SKEW:
-        return failed(
-            f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} AWS's"
-        )
-    return passed()
+    return failed(_difference(ahead)) if abs(ahead) > SKEW else passed()
 
 
 def _sts(context: Context) -> Finding:
@@ -109,7 +120,7 @@ CHECKS = (
         category=CATEGORY,
         description="the clock agrees with AWS's",
         severity=Severity.WARNING,
-        hint="set the clock, as with `timedatectl set-ntp true`",
+        hint=CLOCK,
         look=_clock,
         needs=("aws-account",),
     ),

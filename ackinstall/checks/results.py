@@ -1,5 +1,6 @@
 """Results as text, as events, as JUnit's XML and as GitHub's annotations. Pure."""
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -16,6 +17,9 @@ MARKS = {
 }
 """A mark, and one for streams that cannot show it."""
 DOCS = "docs/checks.md#{}"
+FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no XML may have, as a message may that a controller has logged:
+https://www.w3.org/TR/xml/#charsets"""
 ANNOTATIONS = {Outcome.FAILED: "error", Outcome.WARNING: "warning", Outcome.UNPROVEN: "warning"}
 
 
@@ -89,7 +93,8 @@ def junit(results: Sequence[Result]) -> str:
         for one in listed:
             _case(suite, one)
     ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    text = ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    return FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _case(suite: ET.Element, result: Result) -> None:

@@ -35,9 +35,11 @@ def _reason(statement: Mapping[str, Any], claims: Mapping[str, Any], provider: s
     }
     for key, values in _conditions(statement):
         host, _, claim = key.rpartition(":")
+        if claim not in said:
+            continue
         if host != issuer.lower():
             return f"asks for claims of the issuer '{host}', the token is of '{issuer}'"
-        if claim in said and not set(said[claim]) & set(values):
+        if not set(said[claim]) & set(values):
             told, wanted = "', '".join(said[claim]), "', '".join(values)
             return f"wants {_WORDS[claim]} '{wanted}', the token has '{told}'"
     return ""

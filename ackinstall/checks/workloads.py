@@ -8,6 +8,7 @@ from ackinstall import denied
 from ackinstall.checks import denials
 from ackinstall.checks.check import Check, Finding, Severity, failed, passed
 from ackinstall.checks.context import Context
+from ackinstall.checks.objects import name_of
 from ackinstall.kube import Manifest
 from ackinstall.resources.crds import served
 from ackinstall.words import some
@@ -49,7 +50,7 @@ def _description(context: Context, manifest: Manifest) -> str:
     kind, group = manifest["kind"].lower(), manifest["apiVersion"].partition("/")[0]
     return (
         "correct its spec, or delete it; all of its conditions: "
-        f"`{context.choice.kubectl} describe {kind}.{group} {manifest['metadata']['name']} "
+        f"`{context.choice.kubectl} describe {kind}.{group} {name_of(manifest)} "
         f"--namespace {manifest['metadata'].get('namespace', '')}`"
     )
 
@@ -75,8 +76,7 @@ def _counted(states: Counter[str]) -> str:
 
 
 def _label(manifest: Manifest) -> str:
-    metadata = manifest["metadata"]
-    return f"{manifest['kind']}/{metadata.get('namespace', '')}/{metadata['name']}"
+    return f"{manifest['kind']}/{manifest['metadata'].get('namespace', '')}/{name_of(manifest)}"
 
 
 CHECKS = (

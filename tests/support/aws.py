@@ -75,6 +75,7 @@ class InProcessAws:
     calls = 0
     expires: datetime | None = None
     """When its credentials expire."""
+    lasts = True
 
     def __init__(self) -> None:
         BackendDict.reset()
@@ -123,7 +124,7 @@ class InProcessAws:
         key.access_key_id, key.secret_access_key = _KEY, _ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]
         iam.access_keys[_KEY] = key
         self.faults = Faults()
-        self.expires = None
+        self.expires, self.lasts = None, True
 
     def add_clusters(self) -> None:
         """Let EKS answer for the clusters CLUSTERS; it takes a while, and few tests ask EKS."""
@@ -150,6 +151,10 @@ class InProcessAws:
     def expiry(self) -> datetime | None:
         """See ackinstall.clients.Aws."""
         return self.expires
+
+    def is_lasting(self) -> bool:
+        """See ackinstall.clients.Aws."""
+        return self.lasts
 
     def whoami(self, credentials: Mapping[str, Any]) -> str:
         """See ackinstall.clients.Aws. The account knows whose keys it has handed out."""

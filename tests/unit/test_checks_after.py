@@ -36,6 +36,13 @@ def said(claim: str, value: str) -> Callable[[dict[str, Any]], object]:
     return change
 
 
+def only_elsewhere(statement: dict[str, Any]) -> None:
+    """A condition on what no token claims stands before the one that does not hold."""
+    said("sub", "system:serviceaccount:default:other")(statement)
+    keys = statement["Condition"]["StringEquals"]
+    statement["Condition"]["StringEquals"] = {"aws:RequestedRegion": REGION, **keys}
+
+
 def former_issuer(statement: dict[str, Any]) -> None:
     keys = statement["Condition"]["StringEquals"]
     statement["Condition"]["StringEquals"] = {
@@ -339,6 +346,14 @@ AFTER = [
         f"Model: 1 recoverable. 'Model/ml/churn': AccessDeniedException: User: {SESSION}",
         f"name the role '{EXECUTION}', which they may pass on; or allow it to the role '{ROLE}'",
     ),
+    Row(
+        "regional",
+        PROOF,
+        in_trust(only_elsewhere),
+        Outcome.FAILED,
+        "wants the subject 'system:serviceaccount:default:other'",
+        "up",
+    ),
     Row("terminal", "custom-resources", terminal, Outcome.WARNING, "Model/ml/churn': InvalidArn", "kubectl"),
     Row(
         "other",
@@ -347,6 +362,14 @@ AFTER = [
         Outcome.FAILED,
         "does not let 'sagemaker.amazonaws.com'",
         "up",
+    ),
+    Row(
+        "gone",
+        "execution-bucket",
+        lambda broken: broken.world.aws.client("s3").delete_bucket(Bucket=f"ack-sagemaker-bucket-{ACCOUNT}"),
+        Outcome.WARNING,
+        f"there is no bucket 'ack-sagemaker-bucket-{ACCOUNT}'",
+        "ackinstall up",
     ),
     Row("no policies", "execution-bucket", no_policies, Outcome.WARNING, "s3:PutObject", "ackinstall plan"),
     Row(
@@ -423,6 +446,15 @@ def test_a_quota_counts_what_already_runs(broken: Broken) -> None:
     for used, outcome in (("2", Outcome.PASSED), ("3", Outcome.FAILED)):
         broken.change(quota, status={"used": {"pods": used}})
         assert broken.look("resource-quota", lists.before()).outcome is outcome
+
+
+@pytest.mark.parametrize("claim", ["aud", "sub"])
+def test_another_claim_is_no_other_issuer(broken: Broken, claim: str) -> None:
+    """A trust policy that differs in audience or subject trusts the same issuer, however keys are written."""
+    assert not broken.world.up(workers=8).failures
+    broken.trust(how=said(claim, "other"))
+    found = broken.look("oidc-issuer", [*{one.id: one for one in (*lists.before(), *lists.after())}.values()])
+    assert found.outcome is Outcome.PASSED
 
 
 def test_every_check_was_made_to_fail() -> None:

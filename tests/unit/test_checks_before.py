@@ -30,7 +30,20 @@ def no_credentials(broken: Broken) -> None:
 
 
 def soon_expired(broken: Broken) -> None:
+    broken.world.aws.lasts = False
     broken.world.aws.expires = datetime.now(UTC) + timedelta(seconds=119)
+
+
+def untold_end(broken: Broken) -> None:
+    broken.world.aws.lasts = False
+
+
+def skewed(broken: Broken) -> None:
+    """More than 5 minutes behind: STS refuses, and its answer is dated."""
+    said = "Signature not yet current: 20951106T084937Z is still later than 20951106T084430Z"
+    error = aws_error("SignatureDoesNotMatch", said, "GetCallerIdentity", 403)
+    error.response["ResponseMetadata"]["HTTPHeaders"] = {"date": "Sun, 06 Nov 2095 08:49:37 GMT"}
+    broken.instead_of_client("sts", get_caller_identity=raising(error))
 
 
 def elsewhere(broken: Broken) -> None:
@@ -52,6 +65,16 @@ def global_sts(broken: Broken) -> None:
 def still_creating(broken: Broken) -> None:
     made = {"cluster": {"name": "demo", "status": "CREATING"}}
     broken.instead_of_client("eks", describe_cluster=lambda name: made)  # noqa: ARG005 (as boto3)
+
+
+def described(**changes: object) -> Breaking:
+    """Let EKS describe the cluster in another way."""
+
+    def break_(broken: Broken) -> None:
+        found = broken.world.aws.client("eks").describe_cluster(name="demo")["cluster"]
+        broken.instead_of_client("eks", describe_cluster=lambda name: {"cluster": {**found, **changes}})  # noqa: ARG005 (as boto3)
+
+    return break_
 
 
 def ancient(broken: Broken) -> None:
@@ -244,6 +267,22 @@ BEFORE = [
         "aws sso login",
     ),
     Row(
+        "untold",
+        "aws-credentials-expiry",
+        untold_end,
+        Outcome.UNPROVEN,
+        "nobody says when",
+        "aws configure export-credentials --format env",
+    ),
+    Row(
+        "skewed",
+        "aws-credentials",
+        skewed,
+        Outcome.FAILED,
+        "s behind AWS's, which does not accept",
+        "timedatectl",
+    ),
+    Row(
         "another",
         "aws-account",
         lambda broken: broken.choice.update(account="210987654321"),
@@ -276,6 +315,22 @@ BEFORE = [
         Outcome.FAILED,
         "is CREATING",
         "cluster-active --name demo",
+    ),
+    Row(
+        "updating",
+        "cluster-active",
+        described(status="UPDATING"),
+        Outcome.WARNING,
+        "is UPDATING, and works meanwhile",
+        "aws eks wait cluster-active --name demo",
+    ),
+    Row(
+        "registered",
+        "cluster-exists",
+        described(connectorConfig={"provider": "OTHER"}),
+        Outcome.FAILED,
+        "is only registered with EKS",
+        "aws eks list-clusters --region us-west-2",
     ),
     Row("ancient", "cluster-version", ancient, Outcome.FAILED, "it is Kubernetes 1.21", "--name demo"),
     Row("unreachable", "api-server", unreachable, Outcome.FAILED, "does not answer", "--kubeconfig FILE"),
@@ -618,6 +673,37 @@ def test_a_stale_login_at_the_registry(
     assert found.outcome is Outcome.WARNING
     assert "has expired; `ackinstall` asks it without" in found.message
     assert "helm registry logout public.ecr.aws" in found.hint
+
+
+@pytest.mark.parametrize(
+    ("host", "command"),
+    [
+        ("example.com", "helm registry logout example.com"),
+        (
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+            (
+                "aws ecr get-login-password --region eu-west-1 | helm registry login --username AWS "
+                "--password-stdin 123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+            ),
+        ),
+    ],
+)
+def test_a_stale_login_of_another_registry(
+    broken: Broken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, command: str
+) -> None:
+    """A private registry of ECR wants a new login; on a Mac it is kept in another place."""
+    password = base64.b64encode(json.dumps({"expiration": 1_700_000_000}).encode()).decode()
+    auth = base64.b64encode(f"AWS:{password}".encode()).decode()
+    file = tmp_path / "Library" / "Preferences" / "helm" / "registry" / "config.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"auths": {host: {"auth": auth}}}))
+    for name in ("HELM_CONFIG_HOME", "HELM_REGISTRY_CONFIG", "XDG_CONFIG_HOME", "DOCKER_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("sys.platform", "darwin")
+    broken.choice["settings"] = [f"controllers.sagemaker.chart=oci://{host}/sagemaker-chart"]
+    check = next(one for one in lists.before() if one.id == "registry-login")
+    assert check.look(broken.context()).hint == f"run `{command}`"
 
 
 def test_every_check_was_made_to_fail() -> None:
