@@ -17,6 +17,8 @@ MARKS = {
 }
 """A mark, and one for streams that cannot show it."""
 DOCS = "docs/checks.md#{}"
+EXPLAIN = "`ackinstall explain {}`"
+"""Where a check's section is, in the project and from the program."""
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML may have, as a message may that a controller has logged:
 https://www.w3.org/TR/xml/#charsets"""
@@ -51,7 +53,7 @@ def lines(result: Result, encoding: str | None) -> Iterator[str]:
     if not is_short:
         yield f"    {result.message}"
         yield f"    hint: {result.hint}"
-        yield f"    see {DOCS.format(result.check.id)}"
+        yield f"    more: {EXPLAIN.format(result.check.id)}"
 
 
 def summary(results: Iterable[Result]) -> str:
@@ -100,7 +102,7 @@ def junit(results: Sequence[Result]) -> str:
 def _case(suite: ET.Element, result: Result) -> None:
     about = {"classname": result.check.category, "name": result.check.id, "time": f"{result.seconds:.3f}"}
     case = ET.SubElement(suite, "testcase", about)
-    told = f"{result.message}\nhint: {result.hint}\nsee {DOCS.format(result.check.id)}"
+    told = f"{result.message}\nhint: {result.hint}\nmore: {EXPLAIN.format(result.check.id)}"
     if result.outcome is Outcome.FAILED:
         ET.SubElement(case, "failure", message=result.message).text = told
     elif result.outcome in (Outcome.SKIPPED, Outcome.UNPROVEN):

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from ackinstall.checks import lists, results
+from ackinstall.explanations import explain
 
 TEXT = (Path(__file__).parents[2] / "docs" / "checks.md").read_text(encoding="utf-8")
 
@@ -22,8 +23,10 @@ def test_a_section_says_what_it_looks_at_and_how_to_mend_it() -> None:
 
 
 def test_the_hints_lead_there() -> None:
-    """What a result names is the file, and a heading's anchor."""
+    """What a result names is the file and a heading's anchor, and the command that prints the section."""
     assert results.DOCS.format("helm") == "docs/checks.md#helm"
+    assert explain("helm").startswith("Looks at: ")
+    assert results.EXPLAIN.format("helm") == "`ackinstall explain helm`"
 
 
 def test_the_table_of_marks_is_the_one_that_is_printed() -> None:
