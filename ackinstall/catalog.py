@@ -90,6 +90,13 @@ def build(profile: Profile, facts: Facts, *, delete_data: bool = False) -> list[
     return [namespace, receipt, *(replace(one, needs=(receipt.id, *one.needs)) for one in rest)]
 
 
+def in_aws(profile: Profile, facts: Facts) -> list[Resource]:
+    """Return those of the resources that are in AWS, before anything else. Where `facts` has no charts, which
+    name the service accounts, the roles are known but for their policies.
+    """
+    return _Builder(profile, facts, names(profile, facts), delete_data=False).aws()
+
+
 def without_charts(profile: Profile, facts: Facts) -> list[Resource]:
     """Return those of the resources that do not follow from the charts, which `facts` need not have."""
     builder = _Builder(profile, facts, names(profile, facts), delete_data=False)

@@ -172,7 +172,7 @@ def down(
     no_color: NoColor = False,
 ) -> None:
     """Take back what `up` made, in the order that loses nothing; what is not ours stays."""
-    from ackinstall import teardown  # noqa: PLC0415
+    from ackinstall import examination, teardown  # noqa: PLC0415
     from ackinstall.workloads import dangerous  # noqa: PLC0415
 
     def confirm(proposal: "Proposal") -> bool:
@@ -187,10 +187,11 @@ def down(
             proposal = run.propose()
             run.show(proposal)
             run.allow(proposal)
+            examination.prepare_removal(run.context, proposal.changes, report)
             with run.alone(proposal, confirm) as agreed:
                 retains = workloads is Workloads.RETAIN and agreed.has_work
                 if retains:
-                    teardown.tell_retained(agreed.alive, retained_to, report)
+                    teardown.tell_retained(agreed, retained_to, report)
                 ended = run.carry_out(agreed)
                 if retains:
                     teardown.prove_retained(agreed.alive, agreed.target)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from ackinstall import catalog, policies
-from ackinstall.errors import cannot_write
+from ackinstall.errors import AckinstallError, cannot_write
 from ackinstall.kube import Manifest
 from ackinstall.resources.bucket import Bucket
 from ackinstall.resources.crds import Crds, marked
@@ -49,7 +49,8 @@ def files(target: "Target") -> Files:
 
 def installer_policy(choice: "Choice", doors: "Doors", purpose: str) -> policies.Document:
     """Return the least IAM policy for `purpose` (see ackinstall.iam_policy), narrowed to the chosen cluster
-    and the caller's account where a cluster is named; without one no call is made, and it fits any account.
+    and the caller's account where a cluster is named, and to its issuer where it can be looked at; without
+    one no call is made, and it fits any account.
     """
     from ackinstall import facts, iam_policy  # noqa: PLC0415 (start-up)
     from ackinstall.profile import load  # noqa: PLC0415 (same)
@@ -59,8 +60,13 @@ def installer_policy(choice: "Choice", doors: "Doors", purpose: str) -> policies
         place = iam_policy.Place(region=choice.region or iam_policy.ANY)
         return iam_policy.document(profile, place, purpose)
     aws = doors.login(choice.aws_profile, choice.region)
-    _, partition, _, _, account, _ = facts.read_caller(aws).arn.split(":", 5)
-    place = iam_policy.Place(partition=partition, account=account, region=aws.region, cluster=choice.cluster)
+    caller = facts.read_caller(aws)
+    try:
+        found = facts.find_cluster(aws, choice.cluster)
+    except AckinstallError:  # who may not look at a cluster may ask what to be allowed for that
+        found = None
+    issuer = found.issuer_host if found else iam_policy.ANY
+    place = iam_policy.place_of(caller.arn, aws.region, choice.cluster, issuer)
     return iam_policy.document(profile, place, purpose)
 
 

@@ -46,7 +46,12 @@ def prepare(context: Context, changes: Sequence[Change], report: Report) -> None
 
     Raises AckinstallError for the first check that fails fatally.
     """
-    _tell(lists.for_run(lists.before(), changes), context, report)
+    _tell(lists.for_run(lists.before(), changes), context.knowing(changes), report)
+
+
+def prepare_removal(context: Context, changes: Sequence[Change], report: Report) -> None:
+    """Look, before the first write of a teardown, as `prepare` does."""
+    _tell(lists.for_run(lists.before_removal(), changes), context.knowing(changes), report)
 
 
 def prove(context: Context, report: Report) -> None:

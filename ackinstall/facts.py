@@ -55,6 +55,11 @@ class Cluster:
     issuer: str
     is_updating: bool = False
 
+    @property
+    def issuer_host(self) -> str:
+        """The issuer as IAM writes it: without the scheme and a slash at the end."""
+        return self.issuer.removeprefix("https://").rstrip("/")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
@@ -87,8 +92,8 @@ class Facts:
 
     @property
     def issuer_host(self) -> str:
-        """The issuer as IAM writes it: without the scheme and a slash at the end."""
-        return self.cluster.issuer.removeprefix("https://").rstrip("/")
+        """See Cluster."""
+        return self.cluster.issuer_host
 
     def iam_arn(self, resource: str) -> str:
         """Return the ARN of an IAM object of this account, such as `role/NAME`."""

@@ -14,7 +14,7 @@ from ackinstall.resources.bucket import Bucket
 from ackinstall.resources.iam_role import ExecutionRole
 from ackinstall.resources.marks import OWNED, PREFIX, Tags, mapping
 from ackinstall.resources.oidc_provider import OidcProvider
-from ackinstall.resources.role_book import FoundRole
+from ackinstall.resources.role_book import ListedRole
 from ackinstall.resources.service_linked_role import DESCRIPTION, ServiceLinkedRole
 
 LINKED = "/aws-service-role/"
@@ -48,18 +48,12 @@ def find(
     ]
 
 
-def _roles(clients: Clients, owner: str) -> Iterator[FoundRole]:
+def _roles(clients: Clients, owner: str) -> Iterator[ListedRole]:
     """Yield the marked roles; service-linked ones that are not tagged yet are known by their text."""
-    half_made = _described_as_ours(clients.aws)
     for role in clients.roles.all():
-        if _is_marked(role.tags, owner) or (role.name in half_made and OWNED not in role.tags):
+        is_half_made = role.path.startswith(LINKED) and role.description == DESCRIPTION
+        if _is_marked(role.tags, owner) or (is_half_made and OWNED not in role.tags):
             yield role
-
-
-def _described_as_ours(aws: Aws) -> set[str]:
-    pages = aws.client("iam").get_paginator("list_roles").paginate(PathPrefix=LINKED)
-    roles = (role for page in pages for role in page["Roles"])
-    return {role["RoleName"] for role in roles if role.get("Description") == DESCRIPTION}
 
 
 def _providers(aws: Aws, owner: str) -> list[str]:
@@ -112,7 +106,7 @@ def _provider(arn: str, owner: str, roles: tuple[str, ...]) -> OidcProvider:
     return OidcProvider(name=host, arn=arn, url=f"https://{host}", audience="", owner=owner, own_roles=roles)
 
 
-def _role(role: FoundRole, owner: str, inline: Mapping[str, Document]) -> Resource:
+def _role(role: ListedRole, owner: str, inline: Mapping[str, Document]) -> Resource:
     if role.path.startswith(LINKED):
         service = role.path.removeprefix(LINKED).strip("/")
         return ServiceLinkedRole(name=role.name, service=service, owner=owner, user=owner)

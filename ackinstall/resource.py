@@ -45,9 +45,9 @@ class Seen:
 
     `ours`: it carries our mark. `users`: the clusters that its mark names, for objects that clusters share.
     `busy`: why it cannot be changed right now. `unready`: why it cannot be used yet although it is as wanted.
-    `broken`: why only making it anew helps. `locked`: why a change or a removal needs a person.
-    `keep`: what a removal would lose. `takes`: what others put into it, which goes with it. `stage`: what
-    comes next of a removal in several steps.
+    `broken`: why only making it anew helps. `locked`: why a change or a removal needs a person; `fixed`: why
+    a change needs one. `keep`: what a removal would lose. `takes`: what others put into it, which goes with
+    it. `stage`: what comes next of a removal in several steps.
     """
 
     state: State
@@ -57,6 +57,7 @@ class Seen:
     unready: str = ""
     broken: str = ""
     locked: str = ""
+    fixed: str = ""
     keep: str = ""
     takes: State = field(default_factory=dict)
     stage: str = ""
@@ -208,17 +209,18 @@ def _decide_present(resource: Resource, seen: Seen, *, adopt: bool) -> Change:
     if seen.busy:
         return Change(Kind.WAIT, resource, reason=seen.busy)
     differences = compare(resource.desired(), seen.state)
+    locked = seen.locked or seen.fixed
     if not seen.ours:
         differences = tuple(d for d in differences if d.key not in resource.cosmetic)
         if not differences and not seen.broken:
             return Change(Kind.LEAVE, resource, reason="exists, is not ours, and fits")
-        if not adopt or seen.locked:
-            return Change(Kind.REFUSE, resource, differences, seen.locked or "exists and is not ours")
+        if not adopt or locked:
+            return Change(Kind.REFUSE, resource, differences, locked or "exists and is not ours")
         kind = Kind.REPLACE if seen.broken else Kind.UPDATE
         return Change(kind, resource, _with_user(resource, seen, differences), TAKEN_OVER)
     differences = _with_user(resource, seen, differences)
-    if seen.locked and differences:
-        return Change(Kind.REFUSE, resource, differences, seen.locked)
+    if locked and differences:
+        return Change(Kind.REFUSE, resource, differences, locked)
     if seen.broken:
         return Change(Kind.REPLACE, resource, reason=seen.broken)
     if differences:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ackinstall import catalog, documents, engine, remains, retained
 from ackinstall.engine import Progress
 from ackinstall.errors import AckinstallError
-from ackinstall.execution import Execution
+from ackinstall.execution import Execution, Proposal
 from ackinstall.kube import MANAGED, Kube, Ref, ref_of
 from ackinstall.report import Report
 from ackinstall.resource import NOT_OURS, Change, Kind, Resource
@@ -50,8 +50,13 @@ def repair(run: Execution) -> None:
         repairing.carry_out(agreed)
 
 
-def tell_retained(alive: Sequence[Workload], retained_to: Path | None, report: Report) -> None:
-    """Write what will stay in AWS before anything is let go."""
+def tell_retained(proposal: Proposal, retained_to: Path | None, report: Report) -> None:
+    """Write what will stay in AWS before anything is let go.
+
+    Raises AckinstallError when it may not be looked at: then it could not be proven to be there afterwards.
+    """
+    alive = proposal.alive
+    retained.lost(proposal.target.clients.aws, alive)
     manifests = [retained.adoption(one) for one in alive]
     if retained_to:
         kept = {retained_to.name: documents.manifests(manifests)}

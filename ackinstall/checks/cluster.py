@@ -91,7 +91,7 @@ def _provider(context: Context) -> Finding:
 
 def _issuer(context: Context) -> Finding:
     role = next(one for one in context.opening.resources if isinstance(one, IamRole))
-    look = context.looks[role.id]
+    look = context.aws_looks[role.id]
     if isinstance(look, AckinstallError):
         raise look
     current = context.opening.known.issuer_host
@@ -111,7 +111,7 @@ def _issuers(look: Change) -> set[str]:
         issuer
         for one in look.differences
         if one.key == "trust"
-        for issuer in re.findall(r"oidc\.eks\.[\w.-]+/id/\w+", f"{one.path} {one.seen}")
+        for issuer in re.findall(r"oidc[.-]eks\.[\w.-]+/id/\w+", f"{one.path} {one.seen}")
         if one.seen is not None
     }
 

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ackinstall import engine
-from ackinstall.catalog import Names, names, without_charts
+from ackinstall.catalog import Names, in_aws, names, without_charts
+from ackinstall.checks.check import AWS
 from ackinstall.checks.objects import annotations_of, is_over, labels_of
 from ackinstall.clients import Clients
 from ackinstall.engine import Options
@@ -31,9 +32,16 @@ class Context:
     Safe to use from several threads.
     """
 
-    def __init__(self, opening: Opening, options: Options | None = None) -> None:
+    def __init__(
+        self, opening: Opening, options: Options | None = None, planned: Sequence[Change] = ()
+    ) -> None:
         self.opening = opening
         self._options = options or Options()
+        self._planned = {change.resource.id: change for change in planned}
+
+    def knowing(self, changes: Sequence[Change]) -> "Context":
+        """Return a context of the same target that does not look again at what a plan speaks of."""
+        return Context(self.opening, self._options, changes)
 
     @property
     def profile(self) -> Profile:
@@ -78,7 +86,7 @@ class Context:
             "chart": self.profile.controllers[0].chart,
             "up": self.choice.again("up"),
             "plan": self.choice.again("plan"),
-            "iam_policy": self.choice.again("iam-policy", "--for", "up"),
+            "iam_policy": self.choice.again("iam-policy"),
         }
 
     @once
@@ -90,6 +98,13 @@ class Context:
     def looks(self) -> Mapping[str, Change | AckinstallError]:
         """What the plan says of each resource, by its id, or why it cannot be observed."""
         resources = self.opening.resources
+        rest = self._look([one for one in resources if one.kind not in AWS])
+        return {one.id: rest.get(one.id) or self.aws_looks[one.id] for one in resources}
+
+    @once
+    def aws_looks(self) -> Mapping[str, Change | AckinstallError]:
+        """The same of what is in AWS, whether or not the cluster lets us in."""
+        resources = [one for one in self.opening.resources if one.kind in AWS]
         rest = self._look([one for one in resources if one.id not in self.early_looks])
         return {one.id: rest.get(one.id) or self.early_looks[one.id] for one in resources}
 
@@ -100,6 +115,8 @@ class Context:
 
     def _look(self, resources: Sequence[Resource]) -> dict[str, Change | AckinstallError]:
         def look(resource: Resource) -> Change | AckinstallError:
+            if resource.id in self._planned:
+                return self._planned[resource.id]
             try:
                 return engine.plan([resource], self.clients, self._options)[0]
             except AckinstallError as error:
@@ -119,12 +136,19 @@ class Context:
     @once
     def work(self) -> list[Change]:
         """What is to be done; what cannot be observed counts as to be created."""
-        by_id = {one.id: one for one in self.opening.resources}
-        known = (
-            look if isinstance(look, Change) else Change(Kind.CREATE, by_id[key])
-            for key, look in self.looks.items()
-        )
-        return [change for change in known if change.kind not in SETTLED]
+        changes = _changes(self.opening.resources, self.looks)
+        return [change for change in changes if change.kind not in SETTLED]
+
+    @once
+    def aws_plan(self) -> list[Change]:
+        """What the plan says of AWS; what cannot be observed counts as to be created."""
+        if planned := [change for change in self._planned.values() if change.resource.kind in AWS]:
+            return planned
+        try:
+            looks = self.aws_looks
+        except AckinstallError:  # there are no charts: what follows from them counts as to be created too
+            looks = self.early_looks
+        return _changes(in_aws(self.profile, self.opening.known), looks)
 
     @once
     def releases(self) -> dict[str, HelmRelease]:
@@ -231,3 +255,8 @@ class Context:
     def release(self, controller: Controller) -> Release | None:
         """Return a controller's release as it stands, read anew."""
         return self.clients.helm.release(controller.release, self.profile.namespace)
+
+
+def _changes(resources: Sequence[Resource], looks: Mapping[str, Change | AckinstallError]) -> list[Change]:
+    found = ((one, looks.get(one.id)) for one in resources)
+    return [look if isinstance(look, Change) else Change(Kind.CREATE, one) for one, look in found]

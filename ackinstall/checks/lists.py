@@ -58,8 +58,13 @@ def without(checks: Iterable[Check], ids: Collection[str]) -> list[Check]:
     return [left_out(one) if one.id in ids else one for one in checks]
 
 
+def before_removal() -> list[Check]:
+    """Return what has to hold before a removal."""
+    return [check for check in permissions.CHECKS if check.about]
+
+
 def for_run(checks: Iterable[Check], changes: Iterable[Change]) -> list[Check]:
-    """Return those of the checks that a run of `up` does not find out by itself, and that matter for what
+    """Return those of the checks that a run does not find out by itself, and that matter for what
     its plan touches.
     """
     touched = {change.resource.kind for change in changes if change.kind not in SETTLED}

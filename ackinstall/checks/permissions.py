@@ -1,101 +1,111 @@
 """What this identity may do: in AWS by IAM's own simulator, on the cluster by asking its authorizers."""
 
-import fnmatch
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ackinstall import iam_policy, rights
+from ackinstall import iam_policy, rights, simulation
 from ackinstall.checks.check import AWS, DENIED, Check, Finding, Severity, failed, passed, unproven
 from ackinstall.checks.context import Context
-from ackinstall.errors import aws_code, translate
-from ackinstall.facts import settled
+from ackinstall.errors import translate
 from ackinstall.forbidden import remedy
+from ackinstall.policies import Document
+from ackinstall.simulation import Cause, Verdict
 from ackinstall.words import some
 
 CATEGORY = "permissions"
 
 
 def _aws(context: Context) -> Finding:
-    source = _source(context)
+    opening = context.opening
+    source = rights.principal(opening.caller.arn)
     if source.endswith(":root"):
         return passed("this is the account's root user")
-    known = context.opening.known
-    place = iam_policy.Place(
-        partition=known.partition, account=known.account, region=known.region, cluster=context.cluster
-    )
-    statements = iam_policy.document(context.profile, place, iam_policy.INSTALL)["Statement"]
-    whole = f"`{context.words['iam_policy']}` prints all that is needed"
+    place = iam_policy.place_of(opening.caller.arn, opening.aws.region, context.cluster)
+    statements = [one for change in context.aws_plan for one in iam_policy.needed(change, place)]
     try:
-        with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda one: _denied(context, source, one), statements))
+        iam = opening.aws.client("iam")
+        source = _with_path(iam, source)
+        verdicts = simulation.ask(iam, source, statements)
     except Exception as error:  # noqa: BLE001 (whatever it is, nothing is proven then)
         told = translate(error)
-        is_expected = told.reference in DENIED or aws_code(error) in ("NoSuchEntity", "InvalidInput")
         return unproven(
-            f"IAM does not let this identity ask what '{source}' may do" if is_expected else told.message,
-            f"allow it `iam:SimulatePrincipalPolicy` on itself; {whole}",
+            f"IAM does not let this identity ask what '{source}' may do"
+            if told.reference in DENIED
+            else told.message,
+            f"allow it `iam:SimulatePrincipalPolicy` on itself; {_whole(context)}",
         )
-    denied = list(dict.fromkeys(action for actions in answers for action in actions))
+    denied = [one for one in verdicts if one.is_denied]
     if denied:
-        lacking = [
-            {**one, "Action": actions} for one, actions in zip(statements, answers, strict=True) if actions
-        ]
         return failed(
-            f"'{source}' may not call {some(denied, 5)}",
-            f"allow it in its policies: {json.dumps(lacking)}; {whole}",
-            denied=denied,
+            f"'{source}' may not call {some([str(one) for one in denied], 3)}",
+            "; ".join(_remedies(context, source, denied, statements)),
+            denied=list(dict.fromkeys(one.action for one in denied)),
         )
-    return passed(source)
+    if still_open := [one for one in verdicts if one.is_open]:
+        keys = sorted({key for one in still_open for key in one.missing})
+        return unproven(
+            f"whether '{source}' may call {some([str(one) for one in still_open], 3)} depends on "
+            f"{', '.join(map(repr, keys))}, which only a real call has",
+            f"nothing is to be done where the policies of '{source}' allow it under these conditions",
+            actions=list(dict.fromkeys(one.action for one in still_open)),
+            keys=keys,
+        )
+    return passed(f"{source}, {len(verdicts)} rights")
 
 
-def _source(context: Context) -> str:
-    """Return the ARN whose policies the caller has; a role's path is not in its session's ARN."""
-    arn = rights.principal(context.opening.caller.arn)
+def _with_path(iam: Any, arn: str) -> str:  # noqa: ANN401 (boto3's clients are made at run time)
+    """Return the ARN of a caller as IAM has it: a session's does not tell its role's path, and who may not
+    look at the role is asked about as if it had none.
+    """
     kind, _, name = arn.rpartition(":")[2].partition("/")
-    found = context.clients.roles.read(name) if kind == "role" else None
-    return found.arn if found else arn
+    if kind != "role":
+        return arn
+    try:
+        return str(iam.get_role(RoleName=name)["Role"]["Arn"])
+    except Exception as error:
+        if translate(error).reference in DENIED:
+            return arn
+        raise
 
 
-def _denied(context: Context, source: str, statement: Mapping[str, Any]) -> list[str]:
-    """Return the actions of a statement that `source` (an ARN) may not call."""
-    iam = context.clients.aws.client("iam")
-    resources = [_filled(one, context) for one in _listed(statement["Resource"])]
-    request: dict[str, Any] = {
-        "PolicySourceArn": source,
-        "ActionNames": _listed(statement["Action"]),
-        "ContextEntries": list(_keys(statement.get("Condition", {}))),
-    }
-    if resources != ["*"]:
-        request["ResourceArns"] = resources
-
-    def ask() -> list[Mapping[str, Any]]:
-        pages = iam.get_paginator("simulate_principal_policy").paginate(**request)
-        return [one for page in pages for one in page["EvaluationResults"]]
-
-    verdicts: dict[str, list[bool]] = {}
-    for one in settled(ask, "iam"):
-        verdicts.setdefault(one["EvalActionName"], []).append(one["EvalDecision"] == "allowed")
-    return [action for action, allowed in verdicts.items() if not all(allowed)]
+def _whole(context: Context) -> str:
+    return f"`{context.words['iam_policy']}` prints all that is needed"
 
 
-def _keys(condition: Mapping[str, Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    for keys in condition.values():
-        for key, values in keys.items():
-            listed = _listed(values)
-            sort = "string" if len(listed) == 1 else "stringList"
-            yield {"ContextKeyName": key, "ContextKeyValues": listed, "ContextKeyType": sort}
+def _remedies(
+    context: Context, source: str, denied: Sequence[Verdict], statements: Iterable[Document]
+) -> Iterator[str]:
+    """Yield what helps, by what decided."""
+    by_cause = {cause: [one for one in denied if one.cause is cause] for cause in Cause}
+    if silent := by_cause[Cause.SILENT]:
+        yield f"allow it in the policies of '{source}': {json.dumps(list(_lacking(silent, statements)))}"
+        yield _whole(context)
+    if denying := by_cause[Cause.DENY]:
+        named = sorted({f"'{policy}'" for one in denying for policy in one.policies})
+        where = f"in {', '.join(named)}" if named else f"in the policies of '{source}'"
+        yield f"another Allow does not help: the Deny {where} has to except {_actions(denying)}"
+    if bounded := by_cause[Cause.BOUNDARY]:
+        yield f"the permissions boundary of '{source}' has to allow {_actions(bounded)} too"
+    if barred := by_cause[Cause.ORGANIZATION]:
+        yield (
+            f"an administrator of the organization has to allow {_actions(barred)} in its service control "
+            "policies"
+        )
 
 
-def _filled(resource: str, context: Context) -> str:
-    """Return a resource of the policy; of the one that it does not know whole, the provider, the ARN."""
-    provider = context.names.provider_arn
-    return provider if resource != "*" and fnmatch.fnmatchcase(provider, resource) else resource
+def _actions(verdicts: Iterable[Verdict]) -> str:
+    return ", ".join(dict.fromkeys(one.action for one in verdicts))
 
 
-def _listed(value: str | Sequence[str]) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
+def _lacking(denied: Iterable[Verdict], statements: Iterable[Document]) -> Iterator[Document]:
+    """Yield the statements with no more than the actions that are denied."""
+    lacking = {(one.action, one.resource) for one in denied}
+    for statement in statements:
+        actions, resources = simulation.listed(statement["Action"]), simulation.listed(statement["Resource"])
+        missing = [one for one in actions if any((one, resource) in lacking for resource in resources)]
+        if missing:
+            yield {**statement, "Action": missing}
 
 
 def _kubernetes(context: Context) -> Finding:
@@ -113,7 +123,7 @@ CHECKS = (
     Check(
         id="aws-permissions",
         category=CATEGORY,
-        description="IAM allows this identity what the profile needs",
+        description="IAM allows this identity what the plan needs",
         severity=Severity.FATAL,
         hint="allow the actions; `{iam_policy}` prints them",
         look=_aws,

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class IamRole(Resource):
-    """A role with these policies. What others attach to it beside them is left alone.
+    """A role with these policies. What others attach to it beside them is left alone, a permissions boundary
+    too: `up` sets one, and neither takes one away nor replaces it, since that could let the role do more.
 
     `owner` is REGION/CLUSTER; `managed` are policy ARNs; `inline` maps names to documents. `user` (see
     Resource) is `owner` again when clusters share the role.
@@ -56,10 +57,15 @@ class IamRole(Resource):
             state=self._state(found),
             ours=is_ours(found.tags, self.owner, shared=bool(self.user)),
             users=users(found.tags) if self.user else frozenset(),
-            locked=f"lies under the path '{found.path}', which cannot be changed"
-            if found.path != self.path
-            else "",
+            fixed=self._fixed(found),
         )
+
+    def _fixed(self, found: FoundRole) -> str:
+        if found.path != self.path:
+            return f"lies under the path '{found.path}', which cannot be changed"
+        if self.boundary and found.boundary not in ("", self.boundary):
+            return f"has the permissions boundary '{found.boundary}', which only a person replaces"
+        return ""
 
     def _state(self, found: FoundRole) -> State:
         return {
@@ -69,7 +75,7 @@ class IamRole(Resource):
             "inlinePolicies": {
                 name: canonical(document) for name, document in found.inline.items() if name in self.inline
             },
-            "permissionsBoundary": found.boundary,
+            "permissionsBoundary": found.boundary if self.boundary else "",
             "tags": wanted(self.tags, found.tags),
         }
 
@@ -101,7 +107,7 @@ class IamRole(Resource):
             with _principals_may_lag():
                 iam.update_assume_role_policy(RoleName=self.name, PolicyDocument=text(self.trust))
         if "permissionsBoundary" in change.paths:
-            self._set_boundary(iam)
+            iam.put_role_permissions_boundary(RoleName=self.name, PermissionsBoundary=self.boundary)
         self._put_policies(
             iam, managed="managedPolicies" in change.paths, inline="inlinePolicies" in change.paths
         )
@@ -126,12 +132,6 @@ class IamRole(Resource):
             iam.attach_role_policy(RoleName=self.name, PolicyArn=arn)
         for name, document in self.inline.items() if inline else ():
             iam.put_role_policy(RoleName=self.name, PolicyName=name, PolicyDocument=text(document))
-
-    def _set_boundary(self, iam: Any) -> None:  # noqa: ANN401 (boto3's)
-        if self.boundary:
-            iam.put_role_permissions_boundary(RoleName=self.name, PermissionsBoundary=self.boundary)
-        else:
-            iam.delete_role_permissions_boundary(RoleName=self.name)
 
     def _tag(self, iam: Any, change: Change) -> None:  # noqa: ANN401 (boto3's)
         if change.is_leaving:

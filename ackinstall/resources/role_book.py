@@ -1,10 +1,11 @@
-"""Reads IAM roles whole. A role takes three calls and one more for every inline policy, so the first look at
-all roles is one GetAccountAuthorizationDetails; after that, and where it is not allowed or the account is
-larger than one answer, a role is read alone.
+"""Reads IAM roles whole. A role takes two calls and one more for every inline policy, and the tags of all
+roles one for each, so the first look is one GetAccountAuthorizationDetails; after that, and where it is not
+allowed or the account is larger than one answer, a role is read alone.
 """
 
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,20 +13,28 @@ from ackinstall.errors import aws_code, is_absent
 from ackinstall.policies import Document, parse
 from ackinstall.resources.marks import Tags, mapping
 
+_DENIED = ("AccessDenied", "AccessDeniedException")
+
 
 @dataclass(frozen=True, kw_only=True)
-class FoundRole:
-    """A role as it stands: documents are parsed, `managed` are ARNs, `inline` maps names to documents."""
+class ListedRole:
+    """A role without its policies; the trust policy is parsed."""
 
     name: str
     arn: str
     path: str
     description: str
     trust: Document
+    tags: Tags
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundRole(ListedRole):
+    """A role as it stands: documents are parsed, `managed` are ARNs, `inline` maps names to documents."""
+
     managed: frozenset[str]
     inline: Mapping[str, Document]
     boundary: str
-    tags: Tags
 
 
 class RoleBook:
@@ -61,26 +70,56 @@ class RoleBook:
         documents = {one: self._read_inline(name, one) for one in names}
         return {one: document for one, document in documents.items() if document is not None}
 
-    def all(self) -> Iterator[FoundRole]:
+    def all(self) -> Iterator[ListedRole]:
         """Yield all roles of the account, read anew."""
-        pages = self._iam.get_paginator("get_account_authorization_details").paginate(Filter=["Role"])
-        yield from (_from_details(role) for page in pages for role in page["RoleDetailList"])
+        roles = self._list()
+        tags = self._tags([role["RoleName"] for role in roles])
+        for role in roles:
+            yield ListedRole(**_listed(role), tags=tags.get(role["RoleName"], {}))
 
     def trusting(self, principal: str) -> list[str]:
         """Return the names of all roles whose trust policy names the federated `principal` (an ARN)."""
-        pages = self._iam.get_paginator("list_roles").paginate()
-        roles = (role for page in pages for role in page["Roles"])
         return sorted(
             role["RoleName"]
-            for role in roles
+            for role in self._list()
             if principal in _federated(parse(role["AssumeRolePolicyDocument"]))
         )
+
+    def _list(self) -> list[Mapping[str, Any]]:
+        """Return all roles; IAM does not list their tags.
+
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRoles.html
+        """
+        pages = self._iam.get_paginator("list_roles").paginate()
+        return [role for page in pages for role in page["Roles"]]
+
+    def _tags(self, names: Collection[str]) -> dict[str, Tags]:
+        """Return the tags of these roles, by name."""
+
+        def tags(name: str) -> Tags:
+            try:
+                pages = self._iam.get_paginator("list_role_tags").paginate(RoleName=name)
+                return mapping(tag for page in pages for tag in page["Tags"])
+            except Exception as error:
+                if is_absent(error):
+                    return {}
+                raise
+
+        try:
+            pages = self._iam.get_paginator("get_account_authorization_details").paginate(Filter=["Role"])
+            details = [role for page in pages for role in page["RoleDetailList"]]
+        except Exception as error:
+            if aws_code(error) not in _DENIED:
+                raise
+            with ThreadPoolExecutor(8) as pool:
+                return dict(zip(names, pool.map(tags, names), strict=True))
+        return {role["RoleName"]: mapping(role.get("Tags", ())) for role in details}
 
     def _read_all(self) -> dict[str, FoundRole]:
         try:
             answer = self._iam.get_account_authorization_details(Filter=["Role"], MaxItems=1000)
         except Exception as error:
-            if aws_code(error) in ("AccessDenied", "AccessDeniedException"):
+            if aws_code(error) in _DENIED:
                 return {}
             raise
         self._whole = not answer.get("IsTruncated", False)
@@ -115,16 +154,22 @@ def _from_details(role: Mapping[str, Any]) -> FoundRole:
 
 def _found(role: Mapping[str, Any], managed: frozenset[str], inline: Mapping[str, Document]) -> FoundRole:
     return FoundRole(
-        name=role["RoleName"],
-        arn=role["Arn"],
-        path=role["Path"],
-        description=role.get("Description", ""),
-        trust=parse(role["AssumeRolePolicyDocument"]),
+        **_listed(role),
+        tags=mapping(role.get("Tags", ())),
         managed=managed,
         inline=inline,
         boundary=(role.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn", ""),
-        tags=mapping(role.get("Tags", ())),
     )
+
+
+def _listed(role: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": role["RoleName"],
+        "arn": role["Arn"],
+        "path": role["Path"],
+        "description": role.get("Description", ""),
+        "trust": parse(role["AssumeRolePolicyDocument"]),
+    }
 
 
 def _federated(trust: Document) -> set[str]:

@@ -51,7 +51,8 @@ def test_the_least_policy(golden: Golden, name: str, purpose: str) -> None:
 
 
 def test_the_least_policy_of_a_cluster(commands: Commands, golden: Golden) -> None:
-    """With a cluster it names the account, the region and the cluster, and asks AWS for the account alone."""
+    """With a cluster it names account, region, cluster and issuer, and asks AWS for no more than these."""
     answer = commands.run("iam-policy", "--cluster", "demo")
-    assert (answer.code, commands.world.faults.named("")) == (0, ["sts:GetCallerIdentity"])
+    asked = ["sts:GetCallerIdentity", "eks:DescribeCluster"]
+    assert (answer.code, commands.world.faults.named("")) == (0, asked)
     golden("documents/default-iam-policy-demo.json", answer.stdout)

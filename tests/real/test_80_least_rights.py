@@ -1,16 +1,20 @@
 """Who has the rights that `iam-policy` prints, and no others, can do everything; who lacks one, in AWS or on
-the cluster, is told which and how to get it. tests/unit/test_least_rights.py takes each action away once.
+the cluster, is told which and how to get it, before anything is changed. Each action is taken away once.
 """
 
 import json
+import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from fnmatch import fnmatchcase
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 from inventory import Inventory, inventory
-from sandboxed import Sandboxed
+from sandboxed import Sandboxed, told
 from users import ADMINISTRATION, POLICY, allow, as_user
 
 USER = "least"
@@ -22,8 +26,23 @@ NOT_NEEDED_HERE = {
     "eks:ListClusters",  # asked for when the named cluster is not there
     "application-autoscaling:DescribeScalingPolicies",  # asked of scaling policies that are retained
     "s3:PutEncryptionConfiguration",  # a bucket without encryption can be had neither here nor in AWS today
+    "iam:ListRoleTags",  # asked for where all roles may not be read at once
 }
-"""Rights that what this test does never asks for."""
+"""Rights that what `test_least_policy` does never asks for."""
+TOLD = {"eks:ListCapabilities", "iam:SimulatePrincipalPolicy"}
+"""Rights without which `up` does not prove something, says so and goes on."""
+SPARED = "iam:GetAccountAuthorizationDetails"
+"""The right without which there are more calls, and nothing is said."""
+MENDING = {
+    "iam:AddClientIDToOpenIDConnectProvider",
+    "iam:UpdateAssumeRolePolicy",
+    "s3:PutBucketPublicAccessBlock",
+    "s3:PutBucketTagging",
+}
+"""Rights of `up` that only something that differs needs."""
+LEAVING = {"iam:UntagRole", "s3:PutBucketTagging"}
+"""Rights of `down` that only something that other clusters share needs."""
+SIDE_BY_SIDE = 3
 
 
 @pytest.fixture
@@ -119,18 +138,115 @@ def test_one_right_is_missing(bare: Sandboxed, least: Sandboxed, empty: Inventor
     assert inventory(bare) == empty
 
 
+Run = tuple[str, subprocess.CompletedProcess[str]]
+"""An action that was taken away, and how a command went without it."""
+
+
+class Crew:
+    """Users who run commands side by side, each without another action of one policy."""
+
+    def __init__(self, bare: Sandboxed, stack: ExitStack) -> None:
+        self._bare = bare
+        self._idle: SimpleQueue[Sandboxed] = SimpleQueue()
+        self._users = [stack.enter_context(as_user(bare, f"crew-{one}")) for one in range(SIDE_BY_SIDE)]
+        for one in self._users:
+            self._idle.put(one)
+
+    def without(self, policy: Mapping[str, Any], actions: Iterable[str], *command: str) -> list[Run]:
+        """Run a command once without each of the actions; nothing may be written."""
+
+        def run(action: str) -> Run:
+            user = self._idle.get()
+            try:
+                allow(self._bare, user.caller.removeprefix("user/"), _without(policy, action))
+                return action, user.shell(*user.command(*command))
+            finally:
+                self._idle.put(user)
+
+        self._bare.forget_calls()
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            runs = list(pool.map(run, sorted(actions)))
+        assert [call for user in self._users for call in user.writes()] == []
+        return runs
+
+
+def _unnamed(runs: Iterable[Run], code: int = 1) -> list[str]:
+    """Return the runs that did not end with the code, or did not name their action."""
+    return [
+        told(done)
+        for action, done in runs
+        if done.returncode != code or action.rstrip("*") not in done.stdout + done.stderr
+    ]
+
+
+def test_each_right_of_up_is_missing_once(bare: Sandboxed, empty: Inventory) -> None:
+    """`check --pre` names it before anything is made, and before anything that differs is mended."""
+    policy = _policy(bare, "--for", "up")
+    bounded = ("--set", f"controllerRole.permissionsBoundary={BOUNDARY}")
+    pre = ("check", "--pre", "--output", "json")
+    later = {*MENDING, *TOLD, *NOT_NEEDED_HERE, SPARED}
+    with ExitStack() as stack:
+        crew = Crew(bare, stack)
+        assert _unnamed(crew.without(policy, _actions(policy) - later, *pre)) == []
+        assert _unnamed(crew.without(policy, TOLD, *pre), code=0) == []
+        ((_, spared),) = crew.without(policy, [SPARED], *pre)
+        assert spared.returncode == 0, told(spared)
+        nowhere = _policy(bare, "--for", "up", "--cluster", "nowhere")
+        assert _unnamed(crew.without(nowhere, ["eks:ListClusters"], *pre, "--cluster", "nowhere")) == []
+        assert inventory(bare) == empty
+
+        bare.up()
+        names = json.loads(bare.run("outputs", "--format", "json").stdout)
+        _spoil(bare, names)
+        _unmark(bare, names)
+        before = inventory(bare)
+        assert _unnamed(crew.without(policy, MENDING, *pre)) == []
+        more = _policy(bare, "--for", "up", *bounded)
+        assert _unnamed(crew.without(more, ["iam:PutRolePermissionsBoundary"], *pre, *bounded)) == []
+        assert inventory(bare) == before
+        bare.up()
+        bare.down()
+    assert inventory(bare) == empty
+
+
+def test_each_right_of_down_is_missing_once(bare: Sandboxed, empty: Inventory) -> None:
+    """`down` names it before anything is removed."""
+    policy = _policy(bare, "--for", "down")
+    bare.up()
+    names = json.loads(bare.run("outputs", "--format", "json").stdout)
+    _fill(bare, names)
+    before = inventory(bare)
+    down = ("down", "--yes", "--delete-data")
+    # Who else may act is asked only where a controller of ours is not there.
+    elsewhere = {*LEAVING, *NOT_NEEDED_HERE, *TOLD, SPARED}
+    with ExitStack() as stack:
+        crew = Crew(bare, stack)
+        assert _unnamed(crew.without(policy, _actions(policy) - elsewhere, *down)) == []
+        alone = _without(policy, SPARED)
+        assert _unnamed(crew.without(alone, ["iam:ListRoleTags"], *down)) == []
+        _share(bare, names)
+        assert _unnamed(crew.without(policy, LEAVING, *down)) == []
+        _share_no_more(bare, names)
+    assert inventory(bare) == before
+    bare.down("--delete-data")
+    bare.aws("sagemaker").delete_model(ModelName=MODEL)
+    assert inventory(bare) == empty
+
+
 def test_one_right_is_missing_and_iam_tells(bare: Sandboxed, least: Sandboxed, empty: Inventory) -> None:
-    """Who may ask IAM is told before anything is made."""
+    """Who may ask IAM is told before anything is made, with the statement; who may not, goes on."""
     bare.forget_calls()
     _allow(bare, _without(_policy(bare), "iam:CreateServiceLinkedRole"))
     denied = least.up(code=1)
-    assert "may not call iam:CreateServiceLinkedRole [aws-permissions]" in denied.stderr
+    assert "may not call iam:CreateServiceLinkedRole on 'arn:aws:iam::123456789012:role/" in denied.stderr
     assert (
         '"Action": ["iam:CreateServiceLinkedRole"], "Resource": "arn:aws:iam::123456789012:role/'
         in denied.stderr
     )
     assert least.writes() == []
-    _allow(bare, _policy(bare))
+    _allow(bare, _without(_policy(bare), "iam:SimulatePrincipalPolicy", SPARED))
+    for command in (least.up, least.down):
+        assert "allow it `iam:SimulatePrincipalPolicy` on itself" in command().stderr
     assert inventory(bare) == empty
 
 
@@ -157,6 +273,10 @@ def _without(policy: Mapping[str, Any], *actions: str) -> Mapping[str, Any]:
     return {**policy, "Statement": [one for one in statements if one["Action"]]}
 
 
+def _actions(policy: Mapping[str, Any]) -> set[str]:
+    return {action for one in policy["Statement"] for action in _listed(one["Action"])}
+
+
 def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
@@ -174,6 +294,14 @@ def _spoil(world: Sandboxed, names: dict[str, str]) -> None:
     )
     s3.delete_public_access_block(Bucket=bucket)
     s3.delete_bucket_policy(Bucket=bucket)
+
+
+def _unmark(world: Sandboxed, names: dict[str, str]) -> None:
+    """Let the bucket's tags not tell any more that the cluster uses it."""
+    s3, bucket = world.aws("s3"), names["SAGEMAKER_BUCKET"]
+    tags = s3.get_bucket_tagging(Bucket=bucket)["TagSet"]
+    kept = [tag for tag in tags if not tag["Key"].endswith(f"/{world.name}")]
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": kept})
 
 
 def _shared_roles(world: Sandboxed, names: dict[str, str]) -> list[str]:
@@ -226,8 +354,7 @@ def _fill(world: Sandboxed, names: dict[str, str]) -> None:
 
 
 def _rights(world: Sandboxed) -> set[str]:
-    document = world.aws("iam").get_user_policy(UserName=USER, PolicyName=POLICY)["PolicyDocument"]
-    return {action for statement in document["Statement"] for action in _listed(statement["Action"])}
+    return _actions(world.aws("iam").get_user_policy(UserName=USER, PolicyName=POLICY)["PolicyDocument"])
 
 
 def _is_used(right: str, used: set[str]) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -64,11 +64,23 @@ class Broken:
         """Let some commands of Helm be others."""
         self.commands.helm = lambda real: Instead(real, **commands)  # type: ignore[assignment, return-value]
 
-    def deny(self, action: str) -> None:
-        """Let IAM forbid the caller an action."""
-        statement = {"Effect": "Deny", "Action": action, "Resource": "*"}
+    def deny(self, action: str, **condition: Mapping[str, str]) -> None:
+        """Let IAM forbid the caller an action, under a condition."""
+        statement = {"Effect": "Deny", "Action": action, "Resource": "*", "Condition": condition}
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         self.iam.put_user_policy(UserName="administrator", PolicyName="deny", PolicyDocument=document)
+
+    def may_only_without(self, action: str) -> None:
+        """Let the caller have the rights to everything but an action."""
+        document = _all_but(action)
+        self.iam.put_user_policy(UserName="administrator", PolicyName="own", PolicyDocument=document)
+        for policy in self.iam.list_attached_user_policies(UserName="administrator")["AttachedPolicies"]:
+            self.iam.detach_user_policy(UserName="administrator", PolicyArn=policy["PolicyArn"])
+
+    def bound(self, action: str) -> None:
+        """Bound the caller by a policy that allows everything but an action."""
+        made = self.iam.create_policy(PolicyName="bound", PolicyDocument=_all_but(action))["Policy"]["Arn"]
+        self.iam.put_user_permissions_boundary(UserName="administrator", PermissionsBoundary=made)
 
     def change(self, ref: Ref, **fields: object) -> None:
         """Change fields of an object in the cluster."""
@@ -101,6 +113,11 @@ class Broken:
         """A pod of the SageMaker controller."""
         pods = self.world.cluster.list("v1", "Pod", NAMESPACE, "app.kubernetes.io/name=sagemaker-chart")
         return Ref("v1", "Pod", pods[0]["metadata"]["name"], NAMESPACE)
+
+
+def _all_but(action: str) -> str:
+    statement = {"Effect": "Allow", "NotAction": action, "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def _plain(labels: dict[str, str]) -> dict[str, str]:

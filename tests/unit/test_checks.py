@@ -324,11 +324,21 @@ def test_up_stops_at_what_is_fatal(broken: Broken) -> None:
     broken.deny("iam:PutRolePolicy")
     answer, changed = broken.commands.changed_by("up", "--cluster", "demo", "--yes")
     assert (answer.code, changed, answer.stdout) == (1, False, "")
-    assert "may not call iam:PutRolePolicy [aws-permissions]" in answer.error
+    assert "may not call iam:PutRolePolicy on 'arn:aws:iam::" in answer.error
+    assert answer.error.endswith("[aws-permissions]")
     broken.deny("iam:SimulatePrincipalPolicy")
     answer = broken.commands.run("up", "--cluster", "demo", "--yes")
     assert answer.code == 0
-    assert answer.stderr.startswith("? IAM allows this identity what the profile needs\n")
+    assert answer.stderr.startswith("? IAM allows this identity what the plan needs\n")
+
+
+def test_what_only_a_real_call_tells_does_not_stop_a_run(broken: Broken) -> None:
+    """A Deny for other addresses: IAM cannot tell, says so and names the key; every real call passes."""
+    broken.deny("*", NotIpAddress={"aws:SourceIp": "127.0.0.0/8"})
+    for command in ("up", "down"):
+        answer = broken.commands.run(command, "--cluster", "demo", "--yes")
+        assert answer.code == 0, answer.stderr
+        assert "depends on 'aws:SourceIp', which only a real call has" in answer.stderr
 
 
 def test_a_fatal_check_can_be_left_out(broken: Broken) -> None:

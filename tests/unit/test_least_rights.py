@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -34,11 +34,12 @@ MANAGED = 6144
 """The characters that a managed policy may have:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 SPARED = "iam:GetAccountAuthorizationDetails"
-"""Spares calls: without it `up` reads each role alone; `down`, which has to see all of them, names it."""
-CHECKED = ("eks:DescribeFargateProfile", "eks:ListFargateProfiles", "iam:SimulatePrincipalPolicy")
+"""Spares calls: without it each role is read alone, and nothing is said."""
+SIMULATED = "iam:SimulatePrincipalPolicy"
+CHECKED = ("eks:DescribeFargateProfile", "eks:ListFargateProfiles", SIMULATED)
 """What a check alone asks with."""
 ASKED = ("eks:ListCapabilities", *CHECKED)
-"""Without these a check is unproven, says so and names them, and the command goes on."""
+"""Without these something is not proven: a command says so, names them, and goes on."""
 
 
 def nothing(_world: World) -> AbstractContextManager[None]:
@@ -53,7 +54,6 @@ def drifted(world: World) -> Iterator[None]:
     trust = json.dumps(iam.get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"])
     wrong = trust.replace(":ack-sagemaker-controller", ":another-service-account")
     iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=wrong)
-    iam.put_role_permissions_boundary(RoleName=ROLE, PermissionsBoundary=BOUNDARY.partition("=")[2])
     iam.untag_role(RoleName=LINKED, TagKeys=["ackinstall:us-west-2/demo"])
     (provider,) = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
     iam.remove_client_id_from_open_id_connect_provider(
@@ -181,17 +181,21 @@ class Scene:
     code: int = 0
 
     purpose: str = "up"
+    optional: bool = True
 
     @property
     def policy(self) -> Mapping[str, Any]:
-        """The least policy for it."""
-        return iam_policy.document(profile.load("default", self.settings), PLACE, self.purpose)
+        """The least policy for it, with what is optional in it or without."""
+        whole = iam_policy.document(profile.load("default", self.settings), PLACE, self.purpose)
+        needed = [one for one in whole["Statement"] if not one["Sid"].startswith("Optional")]
+        return whole if self.optional else {**whole, "Statement": needed}
 
 
 # The first, and quickest, of those that need an action has to name it.
 SCENES = {
     "plan": Scene(("plan",)),
     "plan --down": Scene(("plan", "--down"), before=trained, purpose="down"),
+    "plan --down, least": Scene(("plan", "--down"), purpose="down", optional=False),
     "up, drifted": Scene(("up", "--yes"), before=drifted),
     "up, with a boundary": Scene(("up", "--yes"), settings=(BOUNDARY,)),
     "down, shared": Scene(("down", "--yes"), before=shared, purpose="down"),
@@ -200,15 +204,22 @@ SCENES = {
     "up": Scene(("up", "--yes"), installed=False),
     "up, vanished": Scene(("up", "--yes"), before=vanished, installed=False, code=2),
     "down, vanished": Scene(("down", "--yes"), before=vanished, purpose="down"),
-    "check --pre": Scene(("check", "--pre"), before=on_fargate, purpose="up"),
+    "down, nothing": Scene(("down", "--yes"), before=vanished, purpose="down", installed=False, code=2),
+    "check --pre": Scene(("check", "--pre"), before=on_fargate, purpose="up", installed=False),
     "check": Scene(("check",), purpose="check"),
     "status": Scene(("status",), purpose="check"),
     "render": Scene(("render",), purpose="check"),
     "outputs": Scene(("outputs",), purpose="check"),
 }
-ACTIONS = sorted({action for scene in SCENES.values() for action in actions_of(scene.policy)} - {*CHECKED})
+ACTIONS = sorted(
+    {action for scene in SCENES.values() for action in actions_of(scene.policy)} - {*CHECKED, SPARED}
+)
 PURPOSES = ("all", "up", "down", "check")
-OF_UP = sorted(actions_of(SCENES["up"].policy))
+BEFORE = [
+    *(("check --pre", action) for action in actions_of(SCENES["up"].policy)),
+    *(("up --yes", action) for action in actions_of(SCENES["up"].policy)),
+    *(("down --yes", action) for action in actions_of(SCENES["down, shared"].policy)),
+]
 
 
 @dataclass(frozen=True)
@@ -283,9 +294,9 @@ def test_what_is_taken_away_is_named(stage: Stage, action: str) -> None:
         if not any(fnmatch.fnmatchcase(one, action) for one in stage.undisturbed(name).needs):
             continue
         with stage.on(scene):
-            unasked = ASKED if scene.purpose == "up" else ()
+            unasked = ASKED if scene.purpose == "up" else (SIMULATED,)
             answer = stage.run(scene, without(scene.policy, action, *unasked))
-            if answer.code == 0 and action in (SPARED, *ASKED):
+            if answer.code == 0 and action in ASKED:
                 continue
             assert answer.code == 1, answer.stdout + answer.stderr
             assert is_named(answer, action), answer.stderr
@@ -295,19 +306,27 @@ def test_what_is_taken_away_is_named(stage: Stage, action: str) -> None:
     pytest.fail(f"nothing that the installer does needs '{action}'")
 
 
-@pytest.mark.parametrize("action", OF_UP)
-def test_what_is_taken_away_is_named_before_the_first_write(stage: Stage, action: str) -> None:
-    """`check --pre` and `up` name the action before anything is made."""
-    for command in (("check", "--pre"), ("up", "--yes")):
-        scene = Scene(command, before=on_fargate, installed=False)
+@pytest.mark.parametrize(("command", "action"), sorted(BEFORE))
+def test_what_is_taken_away_is_named_before_the_first_write(stage: Stage, command: str, action: str) -> None:
+    """On the way to each change that needs it: of `up`, which `check --pre` foretells, and of `down`."""
+    purpose = "down" if command.startswith("down") else "up"
+    for name, scene in SCENES.items():
+        used = stage.undisturbed(name).needs if scene.purpose == purpose else ()
+        if not any(fnmatch.fnmatchcase(one, action) for one in used):
+            continue
+        chosen = replace(scene, command=(*command.split(), *scene.command[2:]))
         with stage.on(scene):
             before = stage.world.inventory()
-            answer = stage.run(scene, without(scene.policy, action))
-            assert action in answer.stdout + answer.stderr
-            if action in ASKED:
+            answer = stage.run(chosen, without(scene.policy, action))
+            if action == SPARED:
                 assert answer.code == 0
-                continue
-            assert (answer.code, stage.world.inventory() == before) == (1, True)
+            elif action == SIMULATED or (action in ASKED and purpose == "up"):
+                assert (answer.code, action in answer.stdout + answer.stderr) == (0, True)
+            else:
+                assert action.rstrip("*") in answer.stdout + answer.stderr
+                assert (answer.code, stage.world.inventory() == before) == (1, True)
+        return
+    pytest.fail(f"no {purpose} needs '{action}'")
 
 
 def test_a_deny_is_told_from_a_missing_allow(stage: Stage) -> None:
@@ -352,10 +371,92 @@ def test_parts_are_of_the_whole() -> None:
     assert {one for one in whole - plain if "ServiceLinked" in one or one.startswith("application-")}
 
 
+def by_sid(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {one["Sid"]: one for one in document["Statement"]}
+
+
 def test_roles_below_a_path() -> None:
     """A role's path is in its ARN, but not in that of a role which is not there."""
     chosen = profile.load("default", ["controllerRole.path=/teams/ml/"])
-    document = iam_policy.document(chosen, PLACE, "up")
-    by_sid = {one["Sid"]: one for one in document["Statement"]}
-    assert f"arn:aws:iam::{ACCOUNT}:role/teams/ml/{ROLE}" in by_sid["Roles"]["Resource"]
-    assert f"arn:aws:iam::{ACCOUNT}:role/{ROLE}" in by_sid["RolesThatAreNotThere"]["Resource"]
+    found = by_sid(iam_policy.document(chosen, PLACE, "up"))
+    assert f"arn:aws:iam::{ACCOUNT}:role/teams/ml/{ROLE}" in found["Roles"]["Resource"]
+    assert f"arn:aws:iam::{ACCOUNT}:role/{ROLE}" in found["RolesThatAreNotThere"]["Resource"]
+
+
+def test_no_role_gets_more_than_the_profile_names() -> None:
+    """Neither another policy nor, where there is to be a boundary, any policy without it; nothing takes a
+    boundary away.
+    """
+    chosen = profile.load("default", [BOUNDARY, "executionRole.managedPolicies=[]"])
+    found = by_sid(iam_policy.document(chosen, PLACE, "all"))
+    bounded = {"iam:PermissionsBoundary": BOUNDARY.partition("=")[2]}
+    attached = {"iam:PolicyARN": "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"}
+    assert found["ControllerRole"]["Condition"] == {"ArnLike": bounded}
+    assert found["ControllerRolePolicies"]["Condition"] == {"ArnLike": {**bounded, **attached}}
+    assert "Condition" not in found["ExecutionRole"]
+    assert "ExecutionRolePolicies" not in found
+    assert "iam:DeleteRolePermissionsBoundary" not in actions_of({"Statement": [*found.values()]})
+
+
+@pytest.mark.parametrize(
+    ("place", "hosts"),
+    [
+        (PLACE, ["oidc.eks.us-west-2.*/id/*", "oidc-eks.us-west-2.*/id/*"]),
+        (Place(), ["oidc.eks.*/id/*", "oidc-eks.*/id/*"]),
+        (
+            replace(PLACE, issuer="oidc.eks.us-west-2.amazonaws.com/id/E"),
+            ["oidc.eks.us-west-2.amazonaws.com/id/E"],
+        ),
+    ],
+)
+def test_the_provider_of_either_host(place: Place, hosts: list[str]) -> None:
+    """An issuer is served by one of two hosts; one that is known is named."""
+    assert [one.partition("oidc-provider/")[2] for one in place.providers] == hosts
+
+
+def test_a_cluster_that_may_not_be_described(stage: Stage) -> None:
+    """What to be allowed can be asked by whoever is not allowed it yet."""
+    scene = Scene(("iam-policy",), purpose="all")
+    with stage.on(scene):
+        answer = stage.run(scene, without(scene.policy, "eks:DescribeCluster"))
+    provider = by_sid(json.loads(answer.stdout))["OidcProvider"]
+    assert [one.rpartition("/")[0] for one in provider["Resource"]] == [
+        one.rpartition("/")[0] for one in PLACE.providers
+    ]
+
+
+def test_only_what_a_plan_needs_is_asked_for(stage: Stage) -> None:
+    """Who may only mend what differs can do so, and who may only look has nothing to fear from a check."""
+    scene = SCENES["plan"]
+    looking = without(scene.policy, *(one for one in actions_of(scene.policy) if _writes(one)))
+    with stage.on(scene):
+        checked = stage.run(replace(scene, command=("check", "--pre")), looking)
+        assert checked.code == 0, checked.stdout
+        stage.world.aws.client("s3").delete_bucket_policy(Bucket=BUCKET)
+        mended = stage.run(
+            replace(scene, command=("up", "--yes")),
+            {**looking, "Statement": [*looking["Statement"], MENDS]},
+        )
+        assert mended.code == 0, mended.stderr
+
+
+def _writes(action: str) -> bool:
+    return not action.partition(":")[2].startswith(("Get", "List", "Describe", "Simulate"))
+
+
+MENDS = {"Effect": "Allow", "Action": "s3:PutBucketPolicy", "Resource": f"arn:aws:s3:::{BUCKET}"}
+
+
+def test_retained_objects_that_may_not_be_looked_at(stage: Stage) -> None:
+    """They could not be proven to be there afterwards, so nothing is let go."""
+    scene = SCENES["down, retaining"]
+    deny = {
+        "Effect": "Deny",
+        "Action": "application-autoscaling:DescribeScalingPolicies",
+        "Resource": "*",
+    }
+    with stage.on(scene):
+        before = stage.world.inventory()
+        answer = stage.run(scene, {**scene.policy, "Statement": [*scene.policy["Statement"], deny]})
+        assert (answer.code, stage.world.inventory() == before) == (1, True)
+    assert "may not call 'application-autoscaling:DescribeScalingPolicies'" in answer.error

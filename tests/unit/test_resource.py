@@ -54,6 +54,7 @@ WANTED = [
     ("it is broken", ONE, ours(FITS, broken="half made"), Kind.REPLACE, (), "half made"),
     ("it is broken and differs", ONE, ours(DRIFTED, broken="half made"), Kind.REPLACE, (), "half made"),
     ("it is locked and fits", ONE, ours(FITS, locked=LOCKED), Kind.NOTHING, (), ""),
+    ("it is fixed and differs", ONE, ours(DRIFTED, fixed=LOCKED), Kind.REFUSE, (SIZE,), LOCKED),
     ("it is locked and differs", ONE, ours(DRIFTED, locked=LOCKED), Kind.REFUSE, (SIZE,), LOCKED),
     ("it is foreign and fits", ONE, foreign(FITS), Kind.LEAVE, (), FITTING),
     ("it is foreign and only tags differ", ONE, foreign(UNTAGGED), Kind.LEAVE, (), FITTING),
@@ -80,6 +81,7 @@ ADOPTED = [
     ("it is broken", foreign(FITS, broken="half made"), Kind.REPLACE, (), TAKEN_OVER),
     ("it fits", foreign(FITS), Kind.LEAVE, (), FITTING),
     ("it is locked", foreign(DRIFTED, locked=LOCKED), Kind.REFUSE, (SIZE,), LOCKED),
+    ("it is fixed", foreign(DRIFTED, fixed=LOCKED), Kind.REFUSE, (SIZE,), LOCKED),
 ]
 
 
@@ -103,6 +105,7 @@ UNWANTED = [
     ("it is broken", ONE, ours(FITS, broken="half made"), Kind.DELETE, (), ""),
     ("it is foreign", ONE, foreign(FITS), Kind.LEAVE, (), "is not ours"),
     ("it is being deleted", ONE, ours(FITS, busy="is Terminating"), Kind.WAIT, (), "is Terminating"),
+    ("only a change needs a person", ONE, ours(FITS, fixed=LOCKED), Kind.DELETE, (), ""),
     ("a person must decide", ONE, ours(FITS, locked="are alive"), Kind.REFUSE, (), "are alive"),
     ("it would lose something", ONE, ours(FITS, keep="holds objects"), Kind.LEAVE, (), "holds objects"),
     ("only this cluster uses it", SHARED, ours({"size": 1}, users=MINE), Kind.DELETE, (), ""),

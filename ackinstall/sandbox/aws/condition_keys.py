@@ -4,6 +4,7 @@ Sources: "AWS global condition context keys" in the IAM user guide, and the cond
 the Service Authorization Reference.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ from ackinstall.sandbox.aws.call import Call
 from ackinstall.sandbox.aws.policy_language import Keys
 from ackinstall.sandbox.aws.principals import Principal
 
+# Operations of IAM that can be made to depend on the boundary that a user or a role has; to make one, or to
+# set its boundary, on the one that is given.
+_BOUNDED = re.compile(r"(Attach|Delete|Detach|Put)(Role|User)(PermissionsBoundary|Policy)")
 # Parameters that are condition keys as they are, by service.
 _PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "application-autoscaling": {
@@ -41,6 +45,7 @@ def of(account: Account, call: Call, principal: Principal) -> Keys:
         "aws:sourceip": ("127.0.0.1",),
         "aws:viaawsservice": ("false",),
         **({"aws:tagkeys": tag_keys} if tag_keys else {}),
+        **_boundary(account, call),
         **{f"aws:requesttag/{key.lower()}": (value,) for key, value in tags.items()},
         **{
             key: (str(given[parameter]),)
@@ -48,6 +53,16 @@ def of(account: Account, call: Call, principal: Principal) -> Keys:
             if parameter in given
         },
     }
+
+
+def _boundary(account: Account, call: Call) -> Keys:
+    """Return the boundary of the user or role whose policies a call changes."""
+    if call.service != "iam" or not _BOUNDED.fullmatch(call.operation):
+        return {}
+    role, user = call.parameters.get("RoleName"), call.parameters.get("UserName")
+    bounded = account.role(role) if role else account.iam.users.get(user)
+    boundary = getattr(bounded, "permissions_boundary_arn", None)
+    return {"iam:permissionsboundary": (boundary,)} if boundary else {}
 
 
 def of_principal(account: Account, principal: Principal) -> Keys:

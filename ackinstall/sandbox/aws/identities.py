@@ -1,6 +1,6 @@
 """Which policies are in force for a user, a group or a role of the account."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import TypeAlias
 
 from moto.iam.models import Group, ManagedPolicy, Role, User
@@ -31,12 +31,17 @@ def policies(account: Account, identity: Identity | None) -> Policies:
     """Return the policies of an identity; nobody has none."""
     if identity is None:
         return {IDENTITY: ()}
-    groups = account.iam.get_groups_for_user(identity.name) if isinstance(identity, User) else ()
-    found = {IDENTITY: [document for one in (identity, *groups) for document in _documents(one)]}
+    found: Policies = {IDENTITY: [*named_policies(account, identity).values()]}
     if boundary := getattr(identity, "permissions_boundary_arn", None):
         bounding = account.iam.managed_policies.get(boundary)
         return {**found, BOUNDARY: [_default_version(bounding)] if bounding else ()}
     return found
+
+
+def named_policies(account: Account, identity: Identity) -> dict[str, str]:
+    """Return the identity-based policies of an identity by the name that the simulator gives them."""
+    groups = account.iam.get_groups_for_user(identity.name) if isinstance(identity, User) else ()
+    return {name: document for one in (identity, *groups) for name, document in _documents(one)}
 
 
 def policies_of(account: Account, principal: Principal) -> Policies:
@@ -45,9 +50,12 @@ def policies_of(account: Account, principal: Principal) -> Policies:
     return {**found, SESSION: (principal.session_policy,)} if principal.session_policy else found
 
 
-def _documents(identity: Identity) -> Sequence[str]:
-    attached = identity.managed_policies.values()
-    return [*identity.policies.values(), *map(_default_version, attached)]
+def _documents(identity: Identity) -> Iterator[tuple[str, str]]:
+    kind = type(identity).__name__.lower()
+    for name, document in identity.policies.items():
+        yield f"{kind}_{identity.name}_{name}", document
+    for policy in identity.managed_policies.values():
+        yield policy.name, _default_version(policy)
 
 
 def _default_version(policy: ManagedPolicy) -> str:

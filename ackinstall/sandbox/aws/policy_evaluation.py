@@ -57,6 +57,27 @@ def decide(policies: Policies, request: Request) -> Decision:
     return Decision(Verdict.ALLOWED)
 
 
+def missing(policies: Policies, request: Request) -> list[str]:
+    """Return the condition keys that statements about a request's action and resource ask for, as they write
+    them, and that it does not have.
+    """
+    asked = {
+        key
+        for documents in policies.values()
+        for document in documents
+        for statement in _statements(document)
+        if _names_action(statement, request.action.lower()) and _names_resource(statement, request)
+        for keys in statement.get("Condition", {}).values()
+        for key in keys
+    }
+    return sorted(key for key in asked if key.lower() not in request.keys)
+
+
+def has(document: str, effect: str, request: Request) -> bool:
+    """Tell whether a policy has a statement of this effect that a request meets."""
+    return any(one["Effect"] == effect and _concerns(one, request) for one in _statements(document))
+
+
 def _verdict(documents: Iterable[str], request: Request) -> Verdict:
     effects = {
         statement["Effect"]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import translate
 from functools import lru_cache
 from glob import escape
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from ackinstall.sandbox.aws.errors import UnsupportedError
@@ -88,6 +89,7 @@ _OPERATORS: Mapping[str, Callable[[str, str, Keys], bool]] = {
     "ArnEquals": arn_matches,  # it takes wildcards too
     "ArnLike": arn_matches,
     "Bool": lambda value, want, _: value.lower() == want.lower(),
+    "IpAddress": lambda value, want, _: ip_address(value) in ip_network(want, strict=False),
     "NumericEquals": _number(float.__eq__),
     "NumericGreaterThan": _number(float.__gt__),
     "NumericGreaterThanEquals": _number(float.__ge__),

@@ -356,8 +356,9 @@ def test_the_simulator_answers_as_the_calls_do(ci: Person) -> None:
             PolicySourceArn=USER, ActionNames=actions, ResourceArns=list(resources), **more
         )
         return [
-            (one["EvalActionName"], one["EvalResourceName"], one["EvalDecision"])
+            (one["EvalActionName"], each["EvalResourceName"], each["EvalResourceDecision"])
             for one in found["EvaluationResults"]
+            for each in one["ResourceSpecificResults"]
         ]
 
     cluster = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{CLUSTER}"
@@ -367,7 +368,11 @@ def test_the_simulator_answers_as_the_calls_do(ci: Person) -> None:
         ("eks:DeleteCluster", cluster, "explicitDeny"),
         ("eks:DeleteCluster", f"{cluster}-2", "explicitDeny"),
     ]
-    assert decisions(["eks:DescribeCluster"])[0][1:] == ("*", "implicitDeny")
+    (whole,) = ci.iam.simulate_principal_policy(PolicySourceArn=USER, ActionNames=["eks:DescribeCluster"])[
+        "EvaluationResults"
+    ]
+    assert (whole["EvalResourceName"], whole["EvalDecision"]) == ("*", "implicitDeny")
+    assert "ResourceSpecificResults" not in whole
     context = {
         "ContextKeyName": "iam:PassedToService",
         "ContextKeyType": "string",
@@ -377,6 +382,73 @@ def test_the_simulator_answers_as_the_calls_do(ci: Person) -> None:
     assert decisions(["iam:PassRole"], role, ContextEntries=[context])[0][2] == "allowed"
     with pytest.raises(ClientError, match="NoSuchEntity"):
         ci.iam.simulate_principal_policy(PolicySourceArn=f"{USER}-2", ActionNames=["eks:ListClusters"])
+
+
+def test_the_simulator_names_the_policy_that_denies_and_the_keys_that_are_missing(ci: Person) -> None:
+    ci.may(
+        allow("iam:*"),
+        {**allow("iam:DeleteRole"), "Effect": "Deny"},
+        {
+            **allow("iam:GetRole", Condition={"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}),
+            "Effect": "Deny",
+        },
+    )
+    role = f"arn:aws:iam::{ACCOUNT}:role/execution"
+    asked = {"PolicySourceArn": USER, "ActionNames": ["iam:DeleteRole", "iam:GetRole", "iam:TagRole"]}
+    found = ci.iam.simulate_principal_policy(**asked, ResourceArns=[role])["EvaluationResults"]
+    told = [
+        (
+            one["EvalDecision"],
+            [each["SourcePolicyId"] for each in one["ResourceSpecificResults"][0]["MatchedStatements"]],
+            one["MissingContextValues"],
+            one["ResourceSpecificResults"][0]["MissingContextValues"],
+        )
+        for one in found
+    ]
+    assert told == [
+        ("explicitDeny", ["user_ci_p"], [], []),
+        ("explicitDeny", ["user_ci_p"], *[["aws:MultiFactorAuthPresent"]] * 2),
+        ("allowed", ["user_ci_p"], [], []),
+    ]
+
+
+def test_the_simulator_does_not_judge_all_actions_together(ci: Person) -> None:
+    asked = {"PolicySourceArn": USER, "ActionNames": ["s3:CreateBucket", "s3:TagResource"]}
+    with pytest.raises(ClientError, match=r"InvalidInput.*require different authorization information"):
+        ci.iam.simulate_principal_policy(**asked, ResourceArns=["arn:aws:s3:::b"])
+    assert len(ci.iam.simulate_principal_policy(**asked)["EvaluationResults"]) == 2
+
+
+def test_policies_and_boundaries_of_roles_as_conditions(ci: Person) -> None:
+    iam = ci.client("iam")
+    power, read = (
+        ci.iam.create_policy(PolicyName=name, PolicyDocument=policy(allow("*")))["Policy"]["Arn"]
+        for name in ("power", "read")
+    )
+    bounded = {"iam:PermissionsBoundary": power}
+    ci.may(
+        allow(
+            "iam:CreateRole",
+            "iam:PutRolePolicy",
+            "iam:DeleteRolePolicy",
+            "iam:PutRolePermissionsBoundary",
+            Condition={"ArnLike": bounded},
+        ),
+        allow("iam:AttachRolePolicy", "iam:DetachRolePolicy", Condition={"ArnLike": {"iam:PolicyARN": read}}),
+    )
+    role = {"RoleName": "r", "AssumeRolePolicyDocument": TRUST}
+    inline = {"RoleName": "r", "PolicyName": "p", "PolicyDocument": policy(allow("s3:*"))}
+    assert refusal(iam.create_role, **role)
+    assert refusal(iam.create_role, **role, PermissionsBoundary=read)
+    ci.iam.create_role(**role)
+    assert refusal(iam.put_role_policy, **inline)
+    assert refusal(iam.put_role_permissions_boundary, RoleName="r", PermissionsBoundary=read)
+    iam.put_role_permissions_boundary(RoleName="r", PermissionsBoundary=power)
+    iam.put_role_policy(**inline)
+    iam.delete_role_policy(RoleName="r", PolicyName="p")
+    assert refusal(iam.attach_role_policy, RoleName="r", PolicyArn=power)
+    iam.attach_role_policy(RoleName="r", PolicyArn=read)
+    iam.detach_role_policy(RoleName="r", PolicyArn=read)
 
 
 def test_the_simulator_knows_boundaries_and_more_policies(ci: Person) -> None:

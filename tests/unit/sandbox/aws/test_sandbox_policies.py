@@ -114,6 +114,9 @@ def test_variables(pattern: str, *, allowed: bool) -> None:
         ("Bool", True, ["true"], True),
         ("Bool", "false", ["true"], False),
         ("BoolIfExists", "false", [], True),
+        ("IpAddress", "10.0.0.0/8", ["10.1.2.3"], True),
+        ("NotIpAddress", ["10.0.0.0/8", "127.0.0.1/32"], ["127.0.0.1"], False),
+        ("NotIpAddress", "10.0.0.0/8", [], True),
         ("Null", "true", [], True),
         ("Null", "true", ["a"], False),
         ("Null", False, ["a"], True),
@@ -146,9 +149,9 @@ def test_all_conditions_of_a_statement_must_hold() -> None:
 
 
 def test_an_unknown_operator_is_named_by_the_requests_that_it_is_about() -> None:
-    conditional = statement(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})
+    conditional = statement(Condition={"DateLessThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z"}})
     assert verdict(conditional, action="iam:ListRoles") == "implicitDeny"
-    with pytest.raises(UnsupportedError, match="the condition operator 'IpAddress'"):
+    with pytest.raises(UnsupportedError, match="the condition operator 'DateLessThan'"):
         verdict(conditional)
 
 
