@@ -48,7 +48,7 @@ def require_known(ids: Iterable[str]) -> None:
             raise UsageError(
                 "unknown-check",
                 f"there is no check '{id_}'{did_you_mean(id_, there)}",
-                "name an id as it stands behind 'see' in the output of `check`, such as "
+                "name an id as it stands behind 'more' in the output of `check`, such as "
                 "`--skip-check nodes-room`",
             )
 

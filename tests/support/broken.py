@@ -135,7 +135,7 @@ KNOWN = re.compile(
 )
 """What a command in a hint may not leave to the reader: the program knows it."""
 FOR_OTHERS = "another Allow does not help"
-"""How a hint begins that has no command: a Deny is in a policy of somebody else, and which one is not told."""
+"""How a hint begins that has no command: a Deny stands in a policy of somebody else, not known which."""
 
 
 class Row(NamedTuple):
