@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.chart import variant
 from support.commands import Commands, Instead, aws_error
+from support.helm import CHARTS
 from support.lease import HOLDER, Elsewhere, lease
 from support.workloads import SAGEMAKER, make, make_scaled_endpoint
 from support.world import World
@@ -245,6 +247,18 @@ def test_less_to_do_is_not_asked_about(installed: Commands) -> None:
     person = Person(installed.world.up)
     with executing(installed) as run, run.alone(run.propose(), person) as agreed:
         assert run.carry_out(agreed) == []
+    assert len(person.seen) == 1
+
+
+def test_what_another_run_upgrades_meanwhile_stays_so(installed: Commands) -> None:
+    """The chart's version that is kept is the one that is installed by then, not at the first look."""
+    mine, other = (Commands(installed.world, installed.folder / name) for name in ("mine", "other"))
+    made = variant(CHARTS / "sagemaker-chart", installed.folder / "published", "1.9.0")
+    installed.world.gallery.publish(made)
+    drift(installed)
+    person = Person(lambda: other.run(*UP, "--upgrade"))
+    with executing(mine) as run, run.alone(run.propose(), person) as agreed:
+        assert kinds(agreed) == {}
     assert len(person.seen) == 1
 
 

@@ -19,7 +19,7 @@ from support.kube import FakeKube
 from ackinstall import process, rights
 from ackinstall.errors import AckinstallError, Locked
 from ackinstall.kube import Manifest, Ref
-from ackinstall.lock import PROCESS, REF, Claim, LeaseLock, described, take_away, user_name
+from ackinstall.lock import PROCESS, REF, Claim, LeaseLock, _now, described, take_away, user_name
 
 CLAIM = Claim(caller="arn:aws:iam::123456789012:user/ann", command="up")
 ELSEWHERE = "ann@elsewhere/4711-1a2b3c4d"
@@ -236,6 +236,28 @@ def test_the_lease_is_renewed_while_the_body_runs(kube: Watched) -> None:
         assert ended.wait(PATIENT)
         assert lock.lost() == ""
     assert sorted(set(renewals)) == renewals
+
+
+def test_the_time_of_a_lease_counts_from_before_its_renewal(kube: Watched) -> None:
+    """However long the answer takes: another run may have seen the renewal when it was sent."""
+    merge, again, goes_on = kube.merge, threading.Event(), threading.Event()
+    times: list[float] = []
+
+    def note(ref: Ref, patch: Manifest) -> None:
+        times.append(_now())
+        merge(ref, patch)
+
+    def hold_up() -> None:
+        again.set()
+        goes_on.wait(PATIENT)
+
+    kube.merge = note  # type: ignore[method-assign]
+    kube.before[4] = hold_up  # the second renewal
+    lock = LeaseLock(kube, CLAIM, 2 * SLACK)
+    with lock.held():
+        assert again.wait(PATIENT)
+        assert lock._until <= times[0] + 2 * SLACK * 2 / 3
+        goes_on.set()
 
 
 def test_a_run_that_lives_is_waited_for(kube: Watched) -> None:
