@@ -15,7 +15,7 @@ from support.chart import variant
 from support.commands import Commands, Instead, aws_error
 from support.helm import CHARTS
 from support.lease import HOLDER, Elsewhere, lease
-from support.workloads import SAGEMAKER, make, make_scaled_endpoint
+from support.workloads import SCALING, make, make_scaled_endpoint
 from support.world import World
 
 from ackinstall import process
@@ -286,12 +286,13 @@ def test_a_new_workload_is_asked_about(installed: Commands) -> None:
     was among the others.
     """
     world = installed.world
-    model, *_ = make_scaled_endpoint(world)
+    *_, policy = make_scaled_endpoint(world)
+    spec = (world.cluster.get(policy) or {})["spec"]
 
     def another() -> None:
-        world.cluster.change(model, lambda found: found["metadata"].pop("finalizers"))
-        world.cluster.delete(model)
-        make(world, SAGEMAKER, "Model", "another", {"modelName": "another"})
+        world.cluster.change(policy, lambda found: found["metadata"].pop("finalizers"))
+        world.cluster.delete(policy)
+        make(world, SCALING, "ScalingPolicy", "another", spec)
 
     person = Person(another)
     with executing(installed, present=False, workloads="delete") as run, run.alone(run.propose(), person):
