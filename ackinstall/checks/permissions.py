@@ -39,7 +39,7 @@ def _aws(context: Context) -> Finding:
     if denied:
         return failed(
             f"'{source}' may not call {some([str(one) for one in denied], 3)}",
-            "; ".join(_remedies(context, source, denied, statements)),
+            "; ".join((*_remedies(source, denied, statements), _whole(context))),
             denied=list(dict.fromkeys(one.action for one in denied)),
         )
     if still_open := [one for one in verdicts if one.is_open]:
@@ -47,7 +47,8 @@ def _aws(context: Context) -> Finding:
         return unproven(
             f"whether '{source}' may call {some([str(one) for one in still_open], 3)} depends on "
             f"{', '.join(map(repr, keys))}, which only a real call has",
-            f"nothing is to be done where the policies of '{source}' allow it under these conditions",
+            "nothing is to be done where they allow it under these conditions; `aws iam "
+            f"get-context-keys-for-principal-policy --policy-source-arn {source}` lists what they ask for",
             actions=list(dict.fromkeys(one.action for one in still_open)),
             keys=keys,
         )
@@ -73,14 +74,11 @@ def _whole(context: Context) -> str:
     return f"`{context.words['iam_policy']}` prints all that is needed"
 
 
-def _remedies(
-    context: Context, source: str, denied: Sequence[Verdict], statements: Iterable[Document]
-) -> Iterator[str]:
+def _remedies(source: str, denied: Sequence[Verdict], statements: Iterable[Document]) -> Iterator[str]:
     """Yield what helps, by what decided."""
     by_cause = {cause: [one for one in denied if one.cause is cause] for cause in Cause}
     if silent := by_cause[Cause.SILENT]:
         yield f"allow it in the policies of '{source}': {json.dumps(list(_lacking(silent, statements)))}"
-        yield _whole(context)
     if denying := by_cause[Cause.DENY]:
         named = sorted({f"'{policy}'" for one in denying for policy in one.policies})
         where = f"in {', '.join(named)}" if named else f"in the policies of '{source}'"

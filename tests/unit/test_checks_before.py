@@ -375,7 +375,7 @@ BEFORE = [
         lambda broken: broken.deny("iam:CreateRole", BoolIfExists={"aws:MultiFactorAuthPresent": "false"}),
         Outcome.UNPROVEN,
         "depends on 'aws:MultiFactorAuthPresent', which only a real call has",
-        "nothing is to be done where the policies of",
+        "nothing is to be done where they allow it under these conditions",
     ),
     Row(
         "not to be asked",
