@@ -27,6 +27,8 @@ NOT_NEEDED_HERE = {
     "application-autoscaling:DescribeScalingPolicies",  # asked of scaling policies that are retained
     "s3:PutEncryptionConfiguration",  # a bucket without encryption can be had neither here nor in AWS today
     "iam:ListRoleTags",  # asked for where all roles may not be read at once
+    "eks:DescribeFargateProfile",  # asked for where all nodes are Fargate's
+    "eks:ListFargateProfiles",  # same
 }
 """Rights that what `test_least_policy` does never asks for."""
 TOLD = {"eks:ListCapabilities", "iam:SimulatePrincipalPolicy"}
