@@ -117,13 +117,21 @@ def project(wanted: Any, live: Any) -> Any:  # noqa: ANN401 (JSON-like)
     return live
 
 
+_LOADING = threading.Lock()
+
+
 def preload() -> None:
-    """Load what talking to a cluster takes, while something else is waited for: it costs 0.2 s."""
-    from kubernetes import dynamic  # noqa: F401, PLC0415 (for the import alone)
+    """Load what talking to a cluster takes: it costs 0.2 s. Everything here that imports from the package has
+    called this, because threads that begin with different modules of one package get half of it: each waits
+    for a module that the other one loads, and Python then lets one of them go on without.
+    """
+    with _LOADING:
+        from kubernetes import dynamic  # noqa: F401, PLC0415 (for the import alone)
 
 
 def amount(quantity: str) -> Decimal:
     """Return a quantity (`100m`, `64Mi`) as a number."""
+    preload()
     from kubernetes.utils.quantity import parse_quantity  # noqa: PLC0415 (costs 0.2 s)
 
     return Decimal(parse_quantity(quantity))
@@ -134,6 +142,7 @@ def open_cluster(endpoint: str, ca: bytes, token: Callable[[], str], directory: 
 
     `token` is called for every request. `directory` takes the CA's file and the discovery cache.
     """
+    preload()
     from kubernetes.client import Configuration  # noqa: PLC0415 (costs 0.2 s)
 
     authority = directory / "ca.pem"
@@ -154,6 +163,7 @@ def open_cluster(endpoint: str, ca: bytes, token: Callable[[], str], directory: 
 
 def open_context(kubeconfig: str | None, context: str | None, directory: Path) -> "ApiServer":
     """Return the API server that a kubeconfig's context names."""
+    preload()
     from kubernetes import config  # noqa: PLC0415 (costs 0.2 s)
     from kubernetes.client import Configuration  # noqa: PLC0415 (same)
 

@@ -1,6 +1,8 @@
 """The API of a real cluster, where only a socket shows how it behaves."""
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,23 @@ from kubernetes.client import Configuration
 from ackinstall.errors import AckinstallError
 from ackinstall.kube import ApiServer, access_attributes
 from ackinstall.opening import reach
+
+RACE = """
+import sys, tempfile, threading
+from pathlib import Path
+from ackinstall import kube
+
+threading.Thread(target=kube.preload).start()
+while "kubernetes.config" not in sys.modules:  # which is about to want what the line below loads
+    pass
+kube.open_cluster("https://127.0.0.1:1", b"", str, Path(tempfile.mkdtemp()))
+"""
+
+
+def test_threads_load_the_package_together() -> None:
+    """A thread that needs the kubernetes package while another one loads it gets all of it."""
+    done = subprocess.run([sys.executable, "-c", RACE], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1:] == []
 
 
 def test_an_api_server_that_says_nothing(tmp_path: Path) -> None:
