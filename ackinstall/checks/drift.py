@@ -21,7 +21,7 @@ def _drift(context: Context) -> Finding:
 
 
 def _versions(context: Context) -> Finding:
-    told = []
+    told, beyond = [], []
     for controller in context.profile.controllers:
         fitting, newest = context.opening.published[controller.service]
         release = context.release(controller)
@@ -31,9 +31,11 @@ def _versions(context: Context) -> Finding:
                 f"'{controller.release}' is {installed}, {fitting} is published",
                 f"run `{context.choice.again('up', '--upgrade')}`",
             )
-        more = f", {newest} is beyond it" if _is_newer(newest, installed) else ""
-        told.append(f"{controller.service} {installed} is the newest in the profile's range{more}")
-    return passed("; ".join(told))
+        told.append(f"{controller.service} {installed}")
+        if _is_newer(newest, installed):
+            beyond.append(f"{controller.service} {newest}")
+    more = f"; beyond the profile's range: {', '.join(beyond)}" if beyond else ""
+    return passed(f"{', '.join(told)}{more}")
 
 
 def _is_newer(one: str, other: str) -> bool:

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.chart import variant
 from support.commands import Commands
+from support.helm import CHARTS
 from support.world import World
 
 from ackinstall import board
@@ -108,6 +110,17 @@ def test_the_board_has_a_row_a_controller(commands: Commands) -> None:
     assert "√ applicationautoscaling 1.4.1, 1 ready, acts as 'ack-controller-role-demo'" in lines
     assert f"{bad} bucket ack-sagemaker-bucket-123456789012: is missing" in lines
     assert "√ iam-role ack-controller-role-demo" in lines
+
+
+def test_a_version_beyond_the_range_is_told(commands: Commands) -> None:
+    """A chart that is newer than the profile allows is named, and is no fault."""
+    commands.run("up", *CLUSTER, "--yes")
+    commands.world.gallery.publish(
+        variant(CHARTS / "sagemaker-chart", commands.folder / "published", "9.0.0")
+    )
+    answer = commands.run("status", *CLUSTER)
+    assert answer.code == 0
+    assert "applicationautoscaling 1.4.1; beyond the profile's range: sagemaker 9.0.0\n" in answer.stdout
 
 
 def test_a_status_names_what_is_not_well(commands: Commands) -> None:
