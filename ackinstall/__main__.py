@@ -1,5 +1,5 @@
 """`python -m ackinstall`."""
 
-from ackinstall.cli import main
+from ackinstall.cli import run
 
-main()
+run()
