@@ -1,6 +1,8 @@
 """What checks see on real parts: trust that is broken, a pod without identity, two runs at once."""
 
 import json
+import sys
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -15,8 +17,13 @@ from ackinstall.lock import REF, Claim, LeaseLock
 NAMESPACE, ACCOUNT = "ack-system", "ack-sagemaker-controller"
 ROLE_ARN = "eks.amazonaws.com/role-arn"
 Names = Mapping[str, str]
-SECONDS = 1.5
-"""How long `check --pre` may look on a machine that does nothing else; elsewhere it is told, not held."""
+LIBRARIES = "import boto3, kubernetes.dynamic, pyhelm3"
+TIMES = 3.0
+"""How many times as long as Python takes to load the libraries `check --pre` may look: 1.5 s where that takes
+half a second. Both are measured here, because machines differ, and the best of some is taken, because they
+are noisy.
+"""
+ROUNDS = 4
 
 
 def _change_trust(world: Sandboxed, names: Names, old: str, new: str) -> None:
@@ -94,15 +101,25 @@ def test_pod_without_identity(installed: Sandboxed) -> None:
 def test_before_an_installation(
     bare: Sandboxed, empty: Inventory, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`check --pre` passes on an empty cluster, also with AWS's latencies, and changes nothing."""
+    """`check --pre` passes on an empty cluster, also with AWS's latencies, takes little more time than the
+    libraries that it has to load, and changes nothing.
+    """
     bare.break_aws(latency={"iam": 0.15, "sts": 0.06, "eks": 0.12, "s3": 0.08})
-    checked = bare.run("check", "--pre", "--output", "json")
-    events = [json.loads(line) for line in checked.stdout.splitlines()]
-    (summary,) = (one for one in events if one["event"] == "checks")
+    looked, loaded = [], []
+    for _ in range(ROUNDS):
+        checked = bare.run("check", "--pre", "--output", "json")
+        events = [json.loads(line) for line in checked.stdout.splitlines()]
+        (summary,) = (one for one in events if one["event"] == "checks")
+        assert summary["ok"]
+        assert summary["counts"]["failed"] == 0
+        looked.append(summary["seconds"])
+        began = time.monotonic()
+        bare.ask(sys.executable, "-c", LIBRARIES)
+        loaded.append(time.monotonic() - began)
     with capsys.disabled():
-        print(f"\n  check --pre looked for {summary['seconds']} s, {SECONDS} s is the aim", end=" ")  # noqa: T201 (a test may tell what it measured)
-    assert summary["ok"]
-    assert summary["counts"]["failed"] == 0
+        told = f"check --pre looks for {min(looked):.1f} s, the libraries load in {min(loaded):.1f} s"
+        print(f"\n  {told}", end=" ")  # noqa: T201 (a test may tell what it measured)
+    assert min(looked) < TIMES * min(loaded)
     assert inventory(bare) == empty
 
 
