@@ -56,7 +56,9 @@ def test_status(installed: Sandboxed) -> None:
     events = map(json.loads, installed.run("status", "--output", "json").stdout.splitlines())
     (board,) = (one for one in events if one["event"] == "status")
     assert board["well"]
-    assert {one["outcome"] for one in board["sections"]} == {"passed"}, board
+    rows = [row for section in board["sections"] for row in section["rows"]]
+    assert {row["name"] for row in rows} >= {"account", "sagemaker", "bucket", "drift"}
+    assert {row["outcome"] for row in rows} == {"passed"}, board
     assert installed.changes() == {}
 
 
