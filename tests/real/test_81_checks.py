@@ -19,8 +19,8 @@ ROLE_ARN = "eks.amazonaws.com/role-arn"
 Names = Mapping[str, str]
 LIBRARIES = "import boto3, kubernetes.dynamic, pyhelm3"
 TIMES = 4.0
-"""How many times as long as Python takes to load the libraries `check --pre` may look. Both are measured here,
-because machines differ, and the best of some is taken, because they are noisy.
+"""How many times as long as Python takes to load the libraries `check --pre` may look. Both are measured, as
+machines differ, and the best of some is taken, as they are noisy.
 """
 ROUNDS = 4
 
