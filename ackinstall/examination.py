@@ -23,9 +23,7 @@ def examine(
     also write that file. Raises UsageError when it cannot be written.
     """
     started = time.monotonic()
-    with report.looking() as show:
-        chosen = lists.without(checks, context.choice.skip_check or ())
-        found = run(chosen, context, wait, lambda check, why: report.look_waits(check.id, why), show)
+    found = _look(checks, context, report, wait)
     seconds = time.monotonic() - started
     for one in found:
         report.event("check", **results.data(one))
@@ -73,11 +71,18 @@ def explained(context: Context, report: Report) -> Iterator[None]:
         raise
 
 
+def _look(
+    checks: Sequence[Check], context: Context, report: Report, wait: float | None = None
+) -> list[Result]:
+    """Look at all checks but those that are not wanted, and show what takes long; `wait` is as in `run`."""
+    chosen = lists.without(checks, context.choice.skip_check or ())
+    with report.looking() as show:
+        return run(chosen, context, wait, lambda check, why: report.look_waits(check.id, why), show)
+
+
 def _tell(checks: Sequence[Check], context: Context, report: Report) -> None:
     left_out = context.choice.skip_check or ()
-    chosen = lists.without(checks, left_out)
-    with report.looking() as show:
-        found = run(chosen, context, None, lambda check, why: report.look_waits(check.id, why), show)
+    found = _look(checks, context, report)
     told = [one for one in found if one.outcome in BAD or one.check.id in left_out]
     _note([one for one in told if not one.is_fatal], report)
     _annotate(found, report)

@@ -197,11 +197,6 @@ class Context:
         """All Deployments of the cluster."""
         return self.kube.list("apps/v1", "Deployment")
 
-    @property
-    def is_installed(self) -> bool:
-        """Whether a controller of ours is deployed."""
-        return bool(self.own_deployments())
-
     def is_own(self, deployment: Manifest) -> bool:
         """Tell whether a Deployment belongs to one of the profile's releases: manifests that others have
         rendered with our names are labelled like ours, but Helm has not noted its release on them.
