@@ -12,12 +12,16 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import yaml
 
 from ackinstall.errors import AckinstallError, Retry, UsageError, kubernetes_refuses, login_refused
 from ackinstall.kube import Manifest
+from ackinstall.once import once
+
+if TYPE_CHECKING:
+    from pyhelm3 import Command
 
 T = TypeVar("T")
 
@@ -84,13 +88,9 @@ class HelmBinary:
         kubeconfig: str | None = None,
         context: str | None = None,
     ) -> None:
-        from pyhelm3 import Command  # noqa: PLC0415 (costs 0.15 s)
-
-        # It logs every command that fails, also where that is an answer; we tell what matters ourselves.
-        logging.getLogger("pyhelm3").setLevel(logging.CRITICAL)
         self._login = login
         self._anonymous = ["--registry-config", str(directory / "registry.json")]
-        self._command = Command(kubeconfig=kubeconfig, kubecontext=context)
+        self._kubeconfig, self._context = kubeconfig, context
 
     def version(self) -> str:
         """See Helm. Raises UsageError when helm is missing or too old."""
@@ -155,6 +155,15 @@ class HelmBinary:
             self._run(self._command.uninstall(name, namespace=namespace))
         except _ReleaseMissing:
             return
+
+    @once
+    def _command(self) -> "Command":
+        """What runs helm, loaded by the first who needs it."""
+        from pyhelm3 import Command  # noqa: PLC0415 (costs 0.15 s)
+
+        # It logs every command that fails, also where that is an answer; we tell what matters ourselves.
+        logging.getLogger("pyhelm3").setLevel(logging.CRITICAL)
+        return Command(kubeconfig=self._kubeconfig, kubecontext=self._context)
 
     def _access(self, chart: str) -> list[str]:
         return self._anonymous if chart.startswith("oci://public.ecr.aws/") else []

@@ -142,49 +142,53 @@ def open_cluster(endpoint: str, ca: bytes, token: Callable[[], str], directory: 
 
     `token` is called for every request. `directory` takes the CA's file and the discovery cache.
     """
-    preload()
-    from kubernetes.client import Configuration  # noqa: PLC0415 (costs 0.2 s)
-
     authority = directory / "ca.pem"
     authority.write_bytes(ca)
-    configuration = Configuration()
-    configuration.host = endpoint
-    configuration.ssl_ca_cert = str(authority)
-    configuration.proxy = None
 
     def refresh(target: Any) -> None:  # noqa: ANN401 (a kubernetes Configuration)
         target.api_key["authorization"] = f"Bearer {token()}"
 
-    # The hook runs only for a key that exists already; without one, calls would be anonymous.
-    refresh(configuration)
-    configuration.refresh_api_key_hook = refresh
-    return ApiServer(configuration, directory)
+    def configure() -> Any:  # noqa: ANN401 (same)
+        from kubernetes.client import Configuration  # noqa: PLC0415 (costs 0.2 s)
+
+        configuration = Configuration()
+        configuration.host = endpoint
+        configuration.ssl_ca_cert = str(authority)
+        configuration.proxy = None
+        # The hook runs only for a key that exists already; without one, calls would be anonymous.
+        refresh(configuration)
+        configuration.refresh_api_key_hook = refresh
+        return configuration
+
+    return ApiServer(configure, directory)
 
 
 def open_context(kubeconfig: str | None, context: str | None, directory: Path) -> "ApiServer":
-    """Return the API server that a kubeconfig's context names."""
-    preload()
-    from kubernetes import config  # noqa: PLC0415 (costs 0.2 s)
-    from kubernetes.client import Configuration  # noqa: PLC0415 (same)
+    """Return the API server that a kubeconfig's context names; its first call raises what is wrong there."""
 
-    configuration = Configuration()
-    config.load_kube_config(kubeconfig, context, configuration)
-    return ApiServer(configuration, directory)
+    def configure() -> Any:  # noqa: ANN401 (a kubernetes Configuration)
+        from kubernetes import config  # noqa: PLC0415 (costs 0.2 s)
+        from kubernetes.client import Configuration  # noqa: PLC0415 (same)
+
+        configuration = Configuration()
+        config.load_kube_config(kubeconfig, context, configuration)
+        return configuration
+
+    return ApiServer(configure, directory)
 
 
 class ApiServer:
-    """A real cluster's API (see Kube). Safe to use from several threads."""
+    """A real cluster's API (see Kube). Safe to use from several threads.
+
+    `configure` gives the kubernetes package's Configuration at the first call, so that nobody waits for the
+    package before. `directory` takes the discovery cache, `timeout` is as TIMEOUT.
+    """
 
     def __init__(
-        self,
-        configuration: Any,  # noqa: ANN401 (kubernetes')
-        directory: Path,
-        timeout: tuple[float, float] = TIMEOUT,
+        self, configure: Callable[[], Any], directory: Path, timeout: tuple[float, float] = TIMEOUT
     ) -> None:
-        configuration.retries = 0
-        configuration.connection_pool_maxsize = 32
-        self.host: str = configuration.host
-        self._api = _impatient(configuration, timeout)
+        self._configure = configure
+        self._timeout = timeout
         self._cache = str(directory / "discovery.json")
         self._opened: DynamicClient | None = None
         self._lock = threading.Lock()
@@ -345,18 +349,22 @@ class ApiServer:
     def _open(self) -> "DynamicClient":
         with self._lock:
             if self._opened is None:
+                preload()
                 from kubernetes.dynamic import DynamicClient  # noqa: PLC0415 (costs 0.2 s)
 
-                self._opened = DynamicClient(self._api, cache_file=self._cache)
+                api = _impatient(self._configure(), self._timeout)
+                self._opened = DynamicClient(api, cache_file=self._cache)
             return self._opened
 
     def _kind(self, api_version: str, kind: str) -> Any:  # noqa: ANN401 (a kubernetes.dynamic Resource)
+        client = self._open()
         from kubernetes.dynamic.exceptions import ResourceNotFoundError  # noqa: PLC0415 (costs 0.2 s)
 
-        client = self._open()
+        # Without a prefix a search for kinds of "v1" asks each API group of the cluster, one after the other.
+        prefix = "apis" if "/" in api_version else "api"
         with self._lock:  # the discovery's cache is no place for two threads
             try:
-                return client.resources.get(api_version=api_version, kind=kind)
+                return client.resources.get(prefix=prefix, api_version=api_version, kind=kind)
             except ResourceNotFoundError:
                 return None
 
@@ -400,4 +408,6 @@ def _impatient(configuration: Any, timeout: tuple[float, float]) -> Any:  # noqa
         def call_api(self, *request: object, _request_timeout: object = None, **options: object) -> Any:  # noqa: ANN401
             return super().call_api(*request, _request_timeout=_request_timeout or timeout, **options)
 
+    configuration.retries = 0
+    configuration.connection_pool_maxsize = 32
     return Impatient(configuration)
