@@ -14,7 +14,11 @@ from ackinstall.errors import AckinstallError, aws_code, is_absent
 from ackinstall.facts import settled
 from ackinstall.policies import Document
 
-SIDE_BY_SIDE = 8
+SIDE_BY_SIDE = 24
+_ALONE = frozenset({"s3:TagResource"})
+"""Newer actions, which IAM may not judge together with others of their service: asking in vain takes time."""
+_Context = tuple[tuple[str, str], ...]
+"""Condition keys, each with one value."""
 
 
 class Cause(Enum):
@@ -61,9 +65,8 @@ def ask(iam: Any, source: str, statements: Iterable[Document]) -> list[Verdict]:
 
     Raises AckinstallError when the simulator cannot be asked.
     """
-    requests = [one for statement in statements for one in _requests(source, statement)]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        answers = list(pool.map(lambda one: _answers(iam, one), requests))
+        answers = list(pool.map(lambda one: _answers(iam, one), _requests(source, statements)))
     return list(dict.fromkeys(verdict for found in answers for one in found for verdict in _verdicts(one)))
 
 
@@ -72,24 +75,37 @@ def listed(value: str | Sequence[str]) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-def _requests(source: str, statement: Document) -> Iterator[Mapping[str, Any]]:
-    """Yield a request for each combination of the conditions' values: a call has one value of each key."""
-    resources = listed(statement["Resource"])
-    keys = [
-        [
-            {"ContextKeyName": key, "ContextKeyValues": [one], "ContextKeyType": "string"}
-            for one in listed(values)
-        ]
-        for condition in statement.get("Condition", {}).values()
-        for key, values in condition.items()
-    ]
-    for context in product(*keys):
-        yield {
+def _requests(source: str, statements: Iterable[Document]) -> list[Mapping[str, Any]]:
+    """Return a request for each set of actions and combination of the conditions' values, as a call has one
+    value of each key, about all resources for which it is the same.
+    """
+    resources: dict[tuple[tuple[str, ...], _Context], dict[str, None]] = {}
+    for statement in statements:
+        actions = listed(statement["Action"])
+        sets = [[one for one in actions if one not in _ALONE], *([one] for one in actions if one in _ALONE)]
+        for names, context in product(filter(None, sets), _contexts(statement)):
+            about = resources.setdefault((tuple(names), context), {})
+            about |= dict.fromkeys(listed(statement["Resource"]))
+    return [
+        {
             "PolicySourceArn": source,
-            "ActionNames": listed(statement["Action"]),
-            "ContextEntries": list(context),
-            **({} if resources == ["*"] else {"ResourceArns": resources}),
+            "ActionNames": list(names),
+            "ContextEntries": [
+                {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+                for key, value in context
+            ],
+            **({} if about == {"*": None} else {"ResourceArns": list(about)}),
         }
+        for (names, context), about in resources.items()
+    ]
+
+
+def _contexts(statement: Document) -> Iterator[_Context]:
+    """Yield the combinations of a statement's condition keys and values, an empty one where it has none."""
+    conditions = statement.get("Condition", {}).values()
+    return product(
+        *([(key, one) for one in listed(values)] for by_key in conditions for key, values in by_key.items())
+    )
 
 
 def _answers(iam: Any, request: Mapping[str, Any]) -> list[Mapping[str, Any]]:  # noqa: ANN401 (boto3's)

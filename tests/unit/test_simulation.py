@@ -113,6 +113,23 @@ def test_each_value_of_a_condition_is_asked_about() -> None:
     assert "ResourceArns" not in simulator.asked[0]
 
 
+def test_what_is_asked_alike_is_asked_once() -> None:
+    """Objects about which the same actions are asked are in one request, a resource once; "*" is none."""
+    simulator = Simulator(answered("allowed"))
+    one, both = ({**STATEMENT, "Resource": which} for which in (ROLE, [ROLE, OTHER]))
+    bounded = {**STATEMENT, "Condition": {"ArnLike": {"iam:PolicyARN": "a"}}}
+    simulation.ask(simulator, USER, [one, both, bounded, {**STATEMENT, "Action": "a", "Resource": "*"}])
+    asked = [(len(each["ContextEntries"]), each.get("ResourceArns")) for each in simulator.asked]
+    assert sorted(asked, key=str) == [(0, None), (0, [ROLE, OTHER]), (1, [ROLE, OTHER])]
+
+
+def test_actions_that_stand_apart_are_asked_about_by_themselves() -> None:
+    """Else IAM's refusal would have to be waited for first."""
+    simulator = Simulator(answered("allowed"), refused="s3:TagResource")
+    simulation.ask(simulator, USER, [{**STATEMENT, "Action": ["s3:CreateBucket", "s3:TagResource"]}])
+    assert sorted(one["ActionNames"] for one in simulator.asked) == [["s3:CreateBucket"], ["s3:TagResource"]]
+
+
 @pytest.mark.parametrize(
     ("code", "reference"), [("NoSuchEntity", "unknown-identity"), ("AccessDenied", "access-denied")]
 )
