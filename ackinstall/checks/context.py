@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from ackinstall import engine
@@ -144,11 +145,13 @@ class Context:
         """What the plan says of AWS; what cannot be observed counts as to be created."""
         if planned := [change for change in self._planned.values() if change.resource.kind in AWS]:
             return planned
-        try:
-            looks = self.aws_looks
-        except AckinstallError:  # there are no charts: what follows from them counts as to be created too
-            looks = self.early_looks
-        return _changes(in_aws(self.profile, self.opening.known), looks)
+        resources = in_aws(self.profile, self.opening.known)
+        looks = self.early_looks
+        # Roles that are not there are to be created, whatever the charts say: nobody needs to wait for them.
+        if not all(self.clients.roles.lacks(one.name) for one in resources if one.id not in looks):
+            with suppress(AckinstallError):  # without charts, what follows from them counts as to be created
+                looks = self.aws_looks
+        return _changes(resources, looks)
 
     @once
     def releases(self) -> dict[str, HelmRelease]:

@@ -50,13 +50,17 @@ class RoleBook:
     def read(self, name: str, inline: Iterable[str] = ()) -> FoundRole | None:
         """Return the role `name`, or None; a single read fetches only the `inline` policies named."""
         with self._lock:
-            if self._first is None:
-                self._first = self._read_all()
+            first = self._together()
             again = name in self._looked
             self._looked.add(name)
-            if not again and (name in self._first or self._whole):
-                return self._first.get(name)
+            if not again and (name in first or self._whole):
+                return first.get(name)
         return self._read_one(name, inline)
+
+    def lacks(self, name: str) -> bool:
+        """Tell whether there was no role `name` when all were read together; False where they cannot be."""
+        with self._lock:
+            return name not in self._together() and self._whole
 
     def inline(self, name: str, but: Collection[str] = ()) -> dict[str, Document]:
         """Return the inline policies of a role `but` for those named, read anew."""
@@ -114,6 +118,12 @@ class RoleBook:
             with ThreadPoolExecutor(8) as pool:
                 return dict(zip(names, pool.map(tags, names), strict=True))
         return {role["RoleName"]: mapping(role.get("Tags", ())) for role in details}
+
+    def _together(self) -> dict[str, FoundRole]:
+        """Return the roles that one call tells of, asked once. The caller holds the lock."""
+        if self._first is None:
+            self._first = self._read_all()
+        return self._first
 
     def _read_all(self) -> dict[str, FoundRole]:
         try:

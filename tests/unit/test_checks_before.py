@@ -678,6 +678,24 @@ def test_a_region_without_capabilities(broken: Broken) -> None:
     assert broken.look("eks-capability", lists.before()).outcome is Outcome.PASSED
 
 
+def test_permissions_for_new_roles_need_no_charts(broken: Broken) -> None:
+    """What a role takes that is not there does not depend on the charts, so nobody waits for the registry;
+    what has to change in one that is there does.
+    """
+    pulled: list[str] = []
+
+    def pull(chart: str, version: str, directory: Path) -> Path:
+        pulled.append(chart)
+        return broken.world.helm.pull(chart, version, directory)
+
+    broken.instead_of_helm(pull=pull)
+    assert broken.look("aws-permissions", lists.before()).outcome is Outcome.PASSED
+    assert not pulled
+    foreign_role(broken)
+    assert broken.look("aws-permissions", lists.before()).outcome is Outcome.PASSED
+    assert pulled
+
+
 @pytest.mark.parametrize("id_", ["nodes-architecture", "nodes-fargate", "nodes-room"])
 def test_fargate_alone_will_do(broken: Broken, id_: str) -> None:
     """Where a Fargate profile takes the controllers' pods, other nodes are not needed."""
