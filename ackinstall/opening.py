@@ -7,7 +7,7 @@ before the registry; what is wrong stops the run before anything was changed.
 import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,9 +43,17 @@ class Opening:
         self._stack = stack
 
     def begin(self) -> None:
-        """Start to read what everything needs, for whoever is going to ask."""
-        pool = self._stack.enter_context(ThreadPoolExecutor(3))
-        for read in (lambda: self._found, lambda: self._newest, preload):
+        """Start to read what everything needs, for whoever is going to ask: AWS first, because what is loaded
+        and pulled beside would only hold its questions up.
+        """
+        pool = self._stack.enter_context(ThreadPoolExecutor(4))
+        with suppress(Exception):  # whoever asks is told
+            for service, ask in (("sts", lambda: self.caller), ("eks", lambda: self._found)):
+                self.aws.client(service)
+                pool.submit(ask)
+            for service in ("iam", "s3"):
+                self.aws.client(service)
+        for read in (lambda: self._newest, preload):
             pool.submit(read)
 
     @once
