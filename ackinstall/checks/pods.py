@@ -124,6 +124,8 @@ def _log(context: Context) -> Finding:
     for name, text in logs.items():
         if line := next((line for line in text.splitlines() if DENIED in line), ""):
             return failed(f"the log of '{name}' tells of a denial: {redact(line)[:WIDTH]}")
+    if silent := [name for name, text in logs.items() if not text]:
+        return unproven(f"the log of '{silent[0]}' is empty")
     return _passed(context, pods, f"{sum(text.count(chr(10)) for text in logs.values())} lines read")
 
 

@@ -86,7 +86,7 @@ class FakeKube:
     def logs(self, namespace: str, pod: str, container: str, lines: int, *, previous: bool = False) -> str:  # noqa: ARG002 (short)
         """See Kube. The run before this one has its own log, under the pod's name with `/previous`."""
         ref = Ref("v1", "Pod", f"{pod}/previous" if previous else pod, namespace)
-        return self._read(f"logs {pod}", lambda: self.cluster.logs.get(ref, ""))
+        return self._read(f"logs {pod}", lambda: self.cluster.logs.get(ref, "" if previous else "starting\n"))
 
     def user(self) -> str:
         """See Kube."""

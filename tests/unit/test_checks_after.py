@@ -310,6 +310,7 @@ AFTER = [
     Row("no pod", "pods-image", no_deployment, Outcome.UNPROVEN, "has no pod", "ackinstall up"),
     Row("no pod", "pods-identity", no_deployment, Outcome.UNPROVEN, "has no pod", "ackinstall up"),
     Row("no pod", "controller-log", no_deployment, Outcome.UNPROVEN, "has no pod", "kubectl logs"),
+    Row("silent", "controller-log", in_log(), Outcome.UNPROVEN, "' is empty", "kubectl logs"),
     Row(
         "unseen",
         PROOF,
