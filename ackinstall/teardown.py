@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ackinstall import catalog, documents, engine, remains, retained
+from ackinstall import catalog, documents, engine, examination, remains, retained
 from ackinstall.engine import Progress
 from ackinstall.errors import AckinstallError
 from ackinstall.execution import Execution, Proposal
@@ -46,6 +46,7 @@ def repair(run: Execution) -> None:
     proposal = repairing.propose()
     repairing.show(proposal)
     repairing.allow(proposal)
+    examination.prepare_removal(run.context, proposal.changes, run.report)
     with repairing.alone(proposal, lambda _: False) as agreed:
         repairing.carry_out(agreed)
 

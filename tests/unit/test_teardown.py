@@ -193,6 +193,19 @@ def test_what_aws_keeps_is_kept_on_purpose(installed: Commands) -> None:
     assert LINKED in roles(installed.world)
 
 
+def test_what_a_repair_lacks_is_named_before_it_begins(installed: Commands) -> None:
+    """`--repair-controller` makes objects in AWS too: it asks IAM first."""
+    iam = installed.world.aws.client("iam")
+    iam.delete_role_policy(RoleName=ROLE, PolicyName="SagemakerStudioAccess")
+    denial = {"Effect": "Deny", "Action": "iam:PutRolePolicy", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [denial]})
+    iam.put_user_policy(UserName="administrator", PolicyName="deny", PolicyDocument=document)
+    answer, changed = installed.changed_by(*DOWN, "--workloads", "delete", "--repair-controller")
+    assert "[aws-permissions]" in answer.error
+    assert "may not call iam:PutRolePolicy" in answer.error
+    assert not changed
+
+
 def test_a_kind_that_may_not_be_listed_is_named(installed: Commands) -> None:
     """RBAC that hides one kind is an error that names it, not an empty list: nothing is removed."""
     before = installed.world.inventory()
