@@ -10,14 +10,14 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ackinstall import __version__
-from ackinstall.errors import AckinstallError, Interrupted, UsageError, cannot_write
+from ackinstall.errors import AckinstallError, Interrupted, UsageError
 from ackinstall.options import (
     Account,
     Adopt,
@@ -47,6 +47,7 @@ from ackinstall.options import (
     WorkloadsWay,
     Yes,
 )
+from ackinstall.reporting import reporting
 
 if TYPE_CHECKING:
     from ackinstall.engine import Options
@@ -147,7 +148,7 @@ def up(
     from ackinstall import examination, installation  # noqa: PLC0415
     from ackinstall.checks import lists  # noqa: PLC0415
 
-    with _reporting(ctx) as report:
+    with reporting(ctx) as report:
         lists.require_known(skip_check or ())
         with _executing(ctx, report, present=True) as run:
             proposal = run.propose()
@@ -194,7 +195,7 @@ def down(
         ends = workloads is Workloads.DELETE and dangerous(proposal.alive)
         return _confirm(f"remove all this from the cluster '{cluster}'?", ctx, typed=cluster if ends else "")
 
-    with _reporting(ctx) as report:
+    with reporting(ctx) as report:
         if repair_controller:
             with _executing(ctx, report, present=True) as run:
                 teardown.repair(run)
@@ -238,7 +239,7 @@ def plan(
     """Show what `up` (or `down`) would do; changes nothing."""
     from ackinstall import engine  # noqa: PLC0415
 
-    with _reporting(ctx) as report, _executing(ctx, report, present=not down) as run:
+    with reporting(ctx) as report, _executing(ctx, report, present=not down) as run:
         proposal = run.propose()
         run.show(proposal)
         engine.check(proposal.changes)
@@ -279,7 +280,7 @@ def check(
     from ackinstall.checks import lists  # noqa: PLC0415
     from ackinstall.checks.context import Context as Looking  # noqa: PLC0415
 
-    with _reporting(ctx) as report:
+    with reporting(ctx) as report:
         lists.require_known(skip_check or ())
         with _opening(ctx, report) as found:
             checks = lists.before() if pre else lists.after()
@@ -311,7 +312,7 @@ def status(
     from ackinstall.checks import results  # noqa: PLC0415
     from ackinstall.checks.context import Context as Looking  # noqa: PLC0415
 
-    with _reporting(ctx) as report, _opening(ctx, report) as found:
+    with reporting(ctx) as report, _opening(ctx, report) as found:
         _ = found.known
         encoding = getattr(report.answer, "encoding", None)
 
@@ -349,7 +350,7 @@ def unlock(
     """
     from ackinstall import lock  # noqa: PLC0415
 
-    with _reporting(ctx) as report, _opening(ctx, report) as found:
+    with reporting(ctx) as report, _opening(ctx, report) as found:
         _ = found.server_version
         kube = found.clients.kube
         lease = kube.get(lock.REF)
@@ -383,7 +384,7 @@ def render(
     """Write what `up` would send: trust.json, policies, values.yaml and CRDs; changes nothing."""
     from ackinstall import documents  # noqa: PLC0415
 
-    with _reporting(ctx) as report:
+    with reporting(ctx) as report:
         with _executing(ctx, report, present=True) as run:
             files = documents.files(run.open())
         for name in documents.write(files, to, "another folder with `--to DIR`") if to else []:
@@ -413,7 +414,7 @@ def iam_policy(
 
     from ackinstall import documents  # noqa: PLC0415
 
-    with _reporting(ctx) as report:
+    with reporting(ctx) as report:
         document = documents.installer_policy(_choice(ctx), _doors(ctx), purpose.value)
         report.event("iam-policy", purpose=purpose.value, document=document)
         report.say(json.dumps(document, indent=2))
@@ -437,7 +438,7 @@ def outputs(
     """Print names and ARNs of the installation for other programs, under the tutorials' variable names."""
     from ackinstall import documents  # noqa: PLC0415
 
-    with _reporting(ctx) as report, _opening(ctx, report) as found:
+    with reporting(ctx) as report, _opening(ctx, report) as found:
         named = documents.outputs(found.profile, found.known)
         report.event("outputs", outputs=named)
         report.say(documents.outputs_text(named, format_.value))
@@ -455,7 +456,7 @@ def profiles(
     """List the profiles that come with the program, or show one."""
     from ackinstall import profile as reading  # noqa: PLC0415
 
-    with _reporting(ctx) as report:
+    with reporting(ctx) as report:
         if action not in ("list", "show"):
             raise UsageError(
                 "unknown-action", f"there is no 'profiles {action}'", "run `ackinstall profiles show default`"
@@ -482,7 +483,7 @@ def schema(
 
     from ackinstall import schemas  # noqa: PLC0415
 
-    with _reporting(ctx) as report:
+    with reporting(ctx) as report:
         if name not in schemas.NAMES:
             raise UsageError(
                 "unknown-schema", f"there is no schema '{name}'", f"name one of: {', '.join(schemas.NAMES)}"
@@ -502,7 +503,7 @@ def explain(
     """Print what a check looks at and how it is mended, or what an error means and what helps."""
     from ackinstall import explanations  # noqa: PLC0415
 
-    with _reporting(ctx) as report:
+    with reporting(ctx) as report:
         text = explanations.explain(id_)
         report.event("explanation", id=id_, text=text)
         report.say(text)
@@ -516,47 +517,6 @@ def _choice(ctx: typer.Context) -> "Choice":
 
     chosen = {one.name: ctx.params[one.name] for one in fields(Choice) if one.name in ctx.params}
     return Choice(**chosen, command=ctx.info_name or "")
-
-
-@contextmanager
-def _reporting(ctx: typer.Context) -> "Iterator[Report]":
-    """Print what goes wrong in the body, once, and end with its exit code; begin and end the stream."""
-    from ackinstall.errors import translate  # noqa: PLC0415
-    from ackinstall.report import Report  # noqa: PLC0415
-
-    chosen = ctx.params.get("output", Output.TEXT).value
-    report = Report(chosen, plain=ctx.params.get("no_color", False))
-    code = 0
-    with ExitStack() as files:
-        try:
-            try:
-                report.events = _events_file(ctx.params.get("events"), files)
-            finally:
-                report.start(ctx.info_name or "", __version__)
-            yield report
-        except typer.Exit as ended:
-            code = ended.exit_code
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (whatever it is, the stream has its end)
-            is_stopped = isinstance(error, (KeyboardInterrupt, typer.Abort))
-            told = Interrupted() if is_stopped else translate(error)
-            if os.environ.get("ACKINSTALL_DEBUG"):
-                report.traceback(error)
-            report.error(told)
-            report.sum_up_work()
-            code = report.exit_code(told)
-        report.end(code)
-    if code:
-        raise typer.Exit(code)
-
-
-def _events_file(path: Path | None, files: ExitStack) -> TextIO | None:
-    """Return the file that takes the stream too. Raises UsageError when it cannot be written."""
-    if path is None:
-        return None
-    try:
-        return files.enter_context(path.open("w", encoding="utf-8"))
-    except OSError as error:
-        raise cannot_write(error, "another file with `--events FILE`") from error
 
 
 @contextmanager

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import ackinstall
 from ackinstall.errors import AckinstallError, UsageError
-from ackinstall.sandbox import control_plane, environment, supervisor
+from ackinstall.sandbox import control_plane, environment, logs, supervisor
 from ackinstall.sandbox.building import ensure
 from ackinstall.sandbox.layout import Layout, Sandbox, free_ports, names
 from ackinstall.sandbox.parts import CHART, Found, version_in
 from ackinstall.sandbox.processes import Process, answers, exists
 from ackinstall.sandbox.progress import Progress
-from ackinstall.sandbox.report import logs
 
 PUBLIC = "public"
 _PORTS = ("etcd", "kube-apiserver", "kube-controller-manager", "aws", "registry", "node")
@@ -117,7 +116,7 @@ def up(wishes: Wishes, progress: Progress) -> tuple[Sandbox, bool]:
             return _start(wishes, found, progress), True
         except Exception:
             supervisor.stop(layout)
-            if not logs(wishes.name):
+            if not logs.names(wishes.name):
                 supervisor.remove(layout)
             raise
         except BaseException:

@@ -4,12 +4,14 @@ Imports stand inside the commands, so that `--help` stays quick.
 """
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ackinstall.options import EventsFile, Output, OutputAs
+from ackinstall.reporting import reporting
 
 if TYPE_CHECKING:
     from ackinstall.sandbox.layout import Sandbox
@@ -24,13 +26,6 @@ app = typer.Typer(
 Name = Annotated[str, typer.Option(help="The sandbox, and the EKS cluster in it, are called this.")]
 
 
-class Output(StrEnum):
-    """How `status` answers."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 class Format(StrEnum):
     """How `env` answers."""
 
@@ -40,6 +35,7 @@ class Format(StrEnum):
 
 @app.command()
 def up(
+    ctx: typer.Context,
     name: Name = "demo",
     charts: Annotated[
         str,
@@ -56,64 +52,76 @@ def up(
         ),
     ] = None,
     region: Annotated[str, typer.Option(help="The AWS region to pretend.")] = "us-west-2",
+    output: OutputAs = Output.TEXT,
+    events: EventsFile = None,
 ) -> None:
     """Start a sandbox in the background.
 
     Its programs are found, or built once, which takes minutes.
     """
-    with _told():
+    with reporting(ctx) as report:
         from ackinstall.sandbox.assembly import up as bring_up  # noqa: PLC0415 (quick --help)
         from ackinstall.sandbox.assembly import wishes  # noqa: PLC0415 (same)
         from ackinstall.sandbox.progress import Progress  # noqa: PLC0415 (same)
+        from ackinstall.sandbox.state import look  # noqa: PLC0415 (same)
 
         sandbox, started = bring_up(wishes(name, region, charts, controller or []), Progress())
+        report.event("sandbox", **look(sandbox))
         if not started:
-            typer.echo(f"sandbox '{name}' is running already")
-        typer.echo(
-            f"cluster '{sandbox.name}' in {sandbox.region}, account {sandbox.account}\n"
-            f"  look around:  ackinstall sandbox exec --name {name} -- kubectl get pods -A\n"
-            f'  in a shell:   eval "$(ackinstall sandbox env --name {name})"\n'
-            f"  stop it:      ackinstall sandbox down --name {name}"
+            report.say(f"sandbox '{name}' is running already")
+        report.say(
+            f"cluster '{sandbox.name}' in {sandbox.region}, account {sandbox.account}",
+            f"  look around:  ackinstall sandbox exec --name {name} -- kubectl get pods -A",
+            f'  in a shell:   eval "$(ackinstall sandbox env --name {name})"',
+            f"  stop it:      ackinstall sandbox down --name {name}",
         )
 
 
 @app.command()
 def down(
+    ctx: typer.Context,
     name: Name = "demo",
     *,
     all_: Annotated[bool, typer.Option("--all", help="Stop every sandbox.")] = False,
+    output: OutputAs = Output.TEXT,
+    events: EventsFile = None,
 ) -> None:
     """Stop a sandbox and remove all of it.
 
     Its programs stay in the cache.
     """
-    with _told():
+    with reporting(ctx) as report:
         from ackinstall.sandbox.assembly import down as take_down  # noqa: PLC0415 (quick --help)
         from ackinstall.sandbox.layout import names  # noqa: PLC0415 (same)
         from ackinstall.sandbox.progress import Progress  # noqa: PLC0415 (same)
 
-        for one in names() if all_ else [name]:
+        chosen = names() if all_ else [name]
+        for one in chosen:
             count = take_down(one, Progress())
-            typer.echo(f"sandbox '{one}' is gone ({count} processes)")
+            report.event("sandbox-gone", name=one, processes=count)
+            report.say(f"sandbox '{one}' is gone ({count} processes)")
+        if not chosen:
+            report.say("there is no sandbox")
 
 
 @app.command()
 def status(
-    name: Name = "demo", output: Annotated[Output, typer.Option(help="How to answer.")] = Output.TEXT
+    ctx: typer.Context, name: Name = "demo", output: OutputAs = Output.TEXT, events: EventsFile = None
 ) -> None:
     """Show how a sandbox is; exit 1 when it is not whole."""
-    with _told():
-        from ackinstall.sandbox import report  # noqa: PLC0415 (quick --help)
+    with reporting(ctx) as report:
+        from ackinstall.sandbox import state  # noqa: PLC0415 (quick --help)
 
-        sandbox = _sandbox(name)
-        state = report.state(sandbox)
-        typer.echo(report.as_json(state) if output is Output.JSON else report.as_text(state))
-        if not state["up"]:
+        found = state.look(_sandbox(name))
+        report.event("sandbox", **found)
+        report.say(*state.lines(found))
+        if not found["up"]:
             raise typer.Exit(1)
 
 
 @app.command()
 def env(
+    ctx: typer.Context,
     name: Name = "demo",
     format_: Annotated[Format, typer.Option("--format", help="How to answer.")] = Format.SHELL,
 ) -> None:
@@ -121,7 +129,7 @@ def env(
 
     In a shell: eval "$(ackinstall sandbox env)"
     """
-    with _told():
+    with reporting(ctx):
         import os  # noqa: PLC0415 (quick --help)
 
         from ackinstall.sandbox import environment  # noqa: PLC0415 (same)
@@ -135,6 +143,7 @@ def env(
 
 @app.command("exec", context_settings={"allow_interspersed_args": False})
 def exec_(
+    ctx: typer.Context,
     command: Annotated[list[str], typer.Argument(help="The program and its arguments.", metavar="-- CMD…")],
     name: Name = "demo",
 ) -> None:
@@ -142,7 +151,7 @@ def exec_(
 
     helm, kubectl and ackinstall are on its PATH.
     """
-    with _told():
+    with reporting(ctx):
         import os  # noqa: PLC0415 (quick --help)
 
         from ackinstall.errors import AckinstallError  # noqa: PLC0415 (same)
@@ -163,6 +172,7 @@ def exec_(
 
 @app.command()
 def logs(
+    ctx: typer.Context,
     part: Annotated[str, typer.Argument(help="The part; without it, the parts are listed.")] = "",
     name: Name = "demo",
     *,
@@ -172,13 +182,13 @@ def logs(
 
     Without a part, the parts that have a log are listed.
     """
-    with _told():
-        from ackinstall.sandbox import report  # noqa: PLC0415 (quick --help)
+    with reporting(ctx), suppress(BrokenPipeError):
+        from ackinstall.sandbox import logs as kept  # noqa: PLC0415 (quick --help)
 
         if not part:
-            typer.echo("\n".join(report.logs(name)))
+            typer.echo("\n".join(kept.names(name)))
             return
-        for text in report.log(name, part, follow=follow):
+        for text in kept.read(name, part, follow=follow):
             sys.stdout.write(text)
             sys.stdout.flush()
 
@@ -188,26 +198,3 @@ def _sandbox(name: str) -> "Sandbox":
     from ackinstall.sandbox.assembly import existing  # noqa: PLC0415 (quick --help)
 
     return existing(name)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Turn our errors into a sentence, a hint and an exit code, and signals into an orderly end."""
-    import signal  # noqa: PLC0415 (quick --help)
-
-    from ackinstall.errors import AckinstallError  # noqa: PLC0415 (same)
-
-    def ended(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, ended)
-    try:
-        yield
-    except AckinstallError as error:
-        from ackinstall.report import Report  # noqa: PLC0415 (same)
-
-        Report().error(error)
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        typer.echo("stopped", err=True)
-        raise typer.Exit(130) from None

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from conftest import Golden
@@ -13,6 +14,7 @@ from support.workloads import make_scaled_endpoint
 from support.world import World
 
 from ackinstall.kube import Manifest, Ref
+from ackinstall.sandbox.layout import Layout, Sandbox
 
 CLUSTER = ("--cluster", "demo")
 ROLE = "ack-controller-role-demo"
@@ -221,3 +223,27 @@ def test_another_run_holds_the_lock(commands: Commands, golden: Golden) -> None:
     commands.kube = Elsewhere()
     golden("up-locked.txt", shown(commands.run("up", *CLUSTER, "--yes")))
     golden("up-locked.jsonl", stream(commands.run("up", *CLUSTER, "--yes", "--output", "json")))
+
+
+def test_a_sandbox(
+    commands: Commands, golden: Golden, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A sandbox that is not there, and one whose processes have ended, as text and as events."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    status, json_ = ("sandbox", "status"), ("--output", "json")
+    golden("sandbox-missing.txt", shown(commands.run(*status)))
+    golden("sandbox-missing.jsonl", stream(commands.run(*status, *json_)))
+    golden("sandbox-up-refused.txt", shown(commands.run("sandbox", "up", "--charts", "nowhere")))
+    Layout.of("demo").logs.mkdir(parents=True)
+    Sandbox(
+        name="demo",
+        region="us-west-2",
+        issuer="https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE",
+        kubernetes_version="1.36",
+        ports={"aws": 20001, "kube-apiserver": 20002},
+        processes={"aws": 0, "kube-apiserver": 0},
+    ).save()
+    golden("sandbox-status.txt", shown(commands.run(*status)).replace(str(tmp_path), "CACHE"))
+    golden("sandbox-status.jsonl", stream(commands.run(*status, *json_)).replace(str(tmp_path), "CACHE"))
+    golden("sandbox-down.jsonl", stream(commands.run("sandbox", "down", *json_)))
+    golden("sandbox-down.txt", shown(commands.run("sandbox", "down", "--all")))

@@ -208,7 +208,7 @@ class Sandboxed:
 
 
 def _sandbox(command: str, name: str, *argv: str) -> str:
-    line = [sys.executable, "-m", "ackinstall.sandbox", command, "--name", name, *argv]
+    line = [sys.executable, "-m", "ackinstall", "sandbox", command, "--name", name, *argv]
     # Building the parts, where none are cached, takes minutes.
     done = subprocess.run(line, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, told(done)

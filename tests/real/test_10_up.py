@@ -1,12 +1,16 @@
 """The main job on a fresh cluster: `up`, the tutorials' own checks, `up` again, `status`, `plan`, `down`."""
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 
+import jsonschema
 import pytest
 from inventory import Inventory, aws_inventory, inventory, versions
 from sandboxed import Sandboxed
+
+from ackinstall.schemas import read
 
 KINDS = ("trainingjobs", "endpoints", "models", "scalabletargets", "scalingpolicies", "fieldexports")
 MOST_CALLS = 12
@@ -60,6 +64,19 @@ def test_status(installed: Sandboxed) -> None:
     assert {row["name"] for row in rows} >= {"account", "sagemaker", "bucket", "drift"}
     assert {row["outcome"] for row in rows} == {"passed"}, board
     assert installed.changes() == {}
+
+
+def test_the_sandbox_itself(installed: Sandboxed) -> None:
+    """`sandbox up` of one that runs, and `sandbox status`, tell its processes in the stream of events."""
+    schema = jsonschema.Draft202012Validator(json.loads(read("events")))
+    for command in ("up", "status"):
+        line = (sys.executable, "-m", "ackinstall", "sandbox", command, "--name", installed.name)
+        start, sandbox, end = map(json.loads, installed.ask(*line, "--output", "json").splitlines())
+        for event in (start, sandbox, end):
+            schema.validate(event)
+        assert (start["command"], end["exit"]) == (f"sandbox {command}", 0)
+        assert sandbox["up"]
+        assert {one["name"] for one in sandbox["processes"]} >= {"aws", "kube-apiserver", "node"}
 
 
 def test_outputs(installed: Sandboxed) -> None:

@@ -15,9 +15,9 @@ from types import SimpleNamespace
 import typer
 from things import NO_CLIENTS, Thing, World, needs
 from ackinstall import engine
-from ackinstall.cli import _reporting
 from ackinstall.execution import stopped_by_signals
 from ackinstall.errors import Interrupted
+from ackinstall.reporting import reporting
 
 def in_flight():
     print("begun", flush=True)
@@ -29,7 +29,7 @@ things = [Thing(name="first", world=world), Thing(name="second", world=world, ne
 options = engine.Options()
 changes = engine.plan(things, NO_CLIENTS, options)
 try:
-    with _reporting(SimpleNamespace(params={}, info_name='up')), stopped_by_signals(options.stop):
+    with reporting(SimpleNamespace(params={}, info_name='up', parent=None)), stopped_by_signals(options.stop):
         ended = engine.run(changes, NO_CLIENTS, options, lambda step: None)
         print(*(one.status.value for one in ended), world.writes, flush=True)
         if options.stop.is_set():
@@ -45,8 +45,9 @@ import signal
 import sys
 from types import SimpleNamespace
 import typer
-from ackinstall.cli import _interrupt, _reporting
+from ackinstall.cli import _interrupt
 from ackinstall.lock import Claim, LeaseLock
+from ackinstall.reporting import reporting
 
 times = itertools.count()
 
@@ -57,7 +58,7 @@ def lease(_):
 lock = LeaseLock(SimpleNamespace(get=lease), Claim(patience=3600), seconds=600)
 signal.signal(signal.SIGTERM, _interrupt)
 try:
-    with _reporting(SimpleNamespace(params={}, info_name='up')):
+    with reporting(SimpleNamespace(params={}, info_name='up', parent=None)):
         with lock.held(lambda why: print("begun", flush=True)):
             print("held", flush=True)
 except typer.Exit as end:
