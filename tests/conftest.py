@@ -1,11 +1,13 @@
 """Fixtures for all tests: the worlds of tests/support."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from support.aws import InProcessAws
+    from support.commands import Commands
     from support.world import World
 
 
@@ -29,3 +31,19 @@ def world(in_process_aws: "InProcessAws") -> "World":
 
     in_process_aws.reset()
     return World(in_process_aws)
+
+
+@pytest.fixture
+def commands(world: "World", tmp_path: Path) -> "Commands":
+    """The commands on an empty account with the clusters `demo` and `other`."""
+    from support.commands import Commands  # noqa: PLC0415 (same)
+
+    world.aws.add_clusters()
+    return Commands(world, tmp_path)
+
+
+@pytest.fixture
+def installed(commands: "Commands") -> "Commands":
+    """The commands on an installation on `demo`."""
+    assert commands.run("up", "--cluster", "demo", "--yes").code == 0
+    return commands

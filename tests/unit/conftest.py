@@ -1,6 +1,5 @@
 """Settings and fixtures for the tests of single modules."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,7 +7,7 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from support.broken import Broken
-    from support.world import World
+    from support.commands import Commands
 
 # Seconds say nothing on a machine that does other things too.
 settings.register_profile("unit", deadline=None, max_examples=60)
@@ -16,10 +15,8 @@ settings.load_profile("unit")
 
 
 @pytest.fixture
-def broken(world: "World", tmp_path: Path) -> "Broken":
+def broken(commands: "Commands") -> "Broken":
     """An empty account with two clusters, nothing wrong yet."""
     from support.broken import Broken  # noqa: PLC0415 (moto costs seconds, and not every test needs it)
-    from support.commands import Commands  # noqa: PLC0415 (same)
 
-    world.aws.add_clusters()
-    return Broken(Commands(world, tmp_path))
+    return Broken(commands)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,20 +31,6 @@ CLUSTER = ("--cluster", "demo")
 UP, DOWN = ("up", *CLUSTER, "--yes"), ("down", *CLUSTER, "--yes")
 ROLE = "ack-controller-role-demo"
 RECEIPT = Ref("v1", "ConfigMap", "ackinstall", "ack-system")
-
-
-@pytest.fixture
-def commands(world: World, tmp_path: Path) -> Commands:
-    """The commands on an empty account with the clusters `demo` and `other`."""
-    world.aws.add_clusters()
-    return Commands(world, tmp_path)
-
-
-@pytest.fixture
-def installed(commands: Commands) -> Commands:
-    """The commands on an installation."""
-    assert commands.run(*UP).code == 0
-    return commands
 
 
 def drift(commands: Commands) -> None:

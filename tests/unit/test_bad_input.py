@@ -12,7 +12,6 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from support.cluster import ApiError
 from support.commands import Answer, Commands, Failing, Instead, aws_error
 from support.faults import Call
-from support.world import World
 from tables import cases
 
 from ackinstall.clients import Aws, Session
@@ -23,13 +22,6 @@ from ackinstall.opening import reach
 from ackinstall.report import Report
 
 UP = ("up", "--cluster", "demo", "--yes")
-
-
-@pytest.fixture
-def commands(world: World, tmp_path: Path) -> Commands:
-    """The commands on an empty account with the clusters `demo` and `other`."""
-    world.aws.add_clusters()
-    return Commands(world, tmp_path)
 
 
 def said(error: AckinstallError, capsys: pytest.CaptureFixture[str]) -> Answer:

@@ -1,23 +1,14 @@
 """A permissions boundary that a security team puts on a role of ours is not weakened."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.commands import Commands
-from support.world import World
 
 ROLE = "ack-controller-role-demo"
 UP = ("up", "--cluster", "demo", "--yes")
 THEIRS, OURS = (f"arn:aws:iam::aws:policy/{name}" for name in ("ReadOnlyAccess", "PowerUserAccess"))
 NAMED = ("--set", f"controllerRole.permissionsBoundary={OURS}")
-
-
-@pytest.fixture
-def commands(world: World, tmp_path: Path) -> Commands:
-    """Take the command line on an empty account with a cluster."""
-    world.aws.add_clusters()
-    return Commands(world, tmp_path)
 
 
 @pytest.fixture

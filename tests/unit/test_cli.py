@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import yaml
 from support.commands import Commands
-from support.world import World
 from tables import cases
 
 from ackinstall import __version__, profile
@@ -23,13 +22,6 @@ def run(*arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
     """Run the program as a process of its own."""
     command = [sys.executable, "-m", "ackinstall", *arguments]
     return subprocess.run(command, capture_output=True, text=True, input=stdin, check=False, timeout=60)
-
-
-@pytest.fixture
-def commands(world: World, tmp_path: Path) -> Commands:
-    """The commands on an empty account with the clusters `demo` and `other`."""
-    world.aws.add_clusters()
-    return Commands(world, tmp_path)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["up", "--help"], ["sandbox", "--help"]])

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -25,13 +24,6 @@ UP = ("up", "--cluster", "demo", "--yes", "--timeout", "0.3")
 CONTROLLER = "ack-sagemaker-controller"
 ROLE = "ack-controller-role-demo"
 KEY = "AKIAIOSFODNN7EXAMPLE"
-
-
-@pytest.fixture
-def commands(world: World, tmp_path: Path) -> Commands:
-    """The commands on an empty account with the clusters `demo` and `other`."""
-    world.aws.add_clusters()
-    return Commands(world, tmp_path)
 
 
 def pod(*containers: Mapping[str, Any], **status: Any) -> Manifest:  # noqa: ANN401 (JSON-like)

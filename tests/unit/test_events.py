@@ -7,20 +7,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 from support.commands import Commands, Instead, aws_error
-from support.world import World
 
 from ackinstall.schemas import read
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = sorted((ROOT / "tests" / "golden" / "expected").glob("*.jsonl"))
 UP = ("up", "--cluster", "demo", "--yes")
-
-
-@pytest.fixture
-def commands(world: World, tmp_path: Path) -> Commands:
-    """The commands on an empty account with the clusters `demo` and `other`."""
-    world.aws.add_clusters()
-    return Commands(world, tmp_path)
 
 
 def checked(text: str) -> list[dict[str, object]]:

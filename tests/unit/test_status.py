@@ -1,7 +1,6 @@
 """`status` waits until all is well, or says what is not."""
 
 import io
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +8,6 @@ import pytest
 from support.chart import variant
 from support.commands import Commands
 from support.helm import CHARTS
-from support.world import World
 
 from ackinstall import board
 from ackinstall.checks.check import Check, Outcome, Result, Severity
@@ -19,13 +17,6 @@ from ackinstall.live import redrawn
 
 CLUSTER = ("--cluster", "demo")
 IAM_ROLE = "ack-controller-role-demo"
-
-
-@pytest.fixture
-def commands(world: World, tmp_path: Path) -> Commands:
-    """The commands on an empty account with the clusters `demo` and `other`."""
-    world.aws.add_clusters()
-    return Commands(world, tmp_path)
 
 
 def result(outcome: Outcome, identity: str = "drift") -> Result:

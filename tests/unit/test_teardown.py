@@ -1,9 +1,7 @@
 """What `down` finds by the mark alone, shows before it goes, and proves at its end."""
 
 import json
-from pathlib import Path
 
-import pytest
 from support.aws import ACCOUNT, REGION
 from support.cluster import ApiError
 from support.commands import Commands
@@ -16,20 +14,6 @@ EXECUTION_ROLE = f"ack-sagemaker-execution-role-{ACCOUNT}"
 BUCKET = f"ack-sagemaker-bucket-{ACCOUNT}"
 LINKED = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 DOWN = ("down", "--cluster", "demo", "--yes")
-
-
-@pytest.fixture
-def commands(world: World, tmp_path: Path) -> Commands:
-    """The commands on an account with the clusters `demo` and `other`."""
-    world.aws.add_clusters()
-    return Commands(world, tmp_path)
-
-
-@pytest.fixture
-def installed(commands: Commands) -> Commands:
-    """The commands on an installation."""
-    assert commands.run("up", "--cluster", "demo", "--yes").code == 0
-    return commands
 
 
 def vanish(commands: Commands) -> None:
