@@ -1,6 +1,7 @@
 """The objects in AWS that jobs use: SageMaker can act as the execution role, which can use the bucket."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ def _role(context: Context) -> Finding:
     name = context.names.execution_role
     if not name:
         return passed("the profile wants none")
-    role = context.clients.roles.read(name)
+    role = context.clients.roles.known(name)
     if role is None:
         return failed(f"there is no role '{name}'")
     if not any(_lets_in(one, context.opening.known.account) for one in canonical(role.trust)["Statement"]):
@@ -48,7 +49,7 @@ def _bucket(context: Context) -> Finding:
     names = context.names
     if not (names.bucket and names.execution_role):
         return passed("the profile wants none")
-    role = context.clients.roles.read(names.execution_role)
+    role = context.clients.roles.known(names.execution_role)
     if role is None:
         return failed(f"there is no role '{names.execution_role}'")
     s3 = context.clients.aws.client("s3")
@@ -78,14 +79,15 @@ def _denied(context: Context, role: FoundRole) -> list[str]:
     iam = context.clients.aws.client("iam")
     bucket = f"arn:{context.opening.known.partition}:s3:::{context.names.bucket}"
     asked = ((("s3:ListBucket",), bucket), (("s3:GetObject", "s3:PutObject"), f"{bucket}/key"))
-    denied: list[str] = []
-    for actions, resource in asked:
-        request = {"PolicySourceArn": role.arn, "ActionNames": list(actions), "ResourceArns": [resource]}
-        answer = settled(partial(iam.simulate_principal_policy, **request), "iam")
-        denied += [
-            one["EvalActionName"] for one in answer["EvaluationResults"] if one["EvalDecision"] != "allowed"
-        ]
-    return denied
+    requests = [
+        {"PolicySourceArn": role.arn, "ActionNames": list(actions), "ResourceArns": [resource]}
+        for actions, resource in asked
+    ]
+    with ThreadPoolExecutor(len(requests)) as pool:
+        ask = lambda one: settled(partial(iam.simulate_principal_policy, **one), "iam")  # noqa: E731 (one line)
+        answers = list(pool.map(ask, requests))
+    results = [one for answer in answers for one in answer["EvaluationResults"]]
+    return [one["EvalActionName"] for one in results if one["EvalDecision"] != "allowed"]
 
 
 CHECKS = (

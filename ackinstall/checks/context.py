@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from ackinstall import engine
@@ -16,10 +17,11 @@ from ackinstall.helm import Release
 from ackinstall.kube import Kube, Manifest, Ref
 from ackinstall.once import once
 from ackinstall.opening import Opening
-from ackinstall.profile import Controller, Profile
+from ackinstall.profile import Profile
 from ackinstall.resource import SETTLED, Change, Kind, Resource
 from ackinstall.resources.crds import API
 from ackinstall.resources.helm_release import INSTANCE, HelmRelease
+from ackinstall.resources.role_book import RoleBook
 from ackinstall.target import Choice
 
 NOTED = "meta.helm.sh/release-name"
@@ -49,10 +51,12 @@ class Context:
         """What to install."""
         return self.opening.profile
 
-    @property
+    @once
     def clients(self) -> Clients:
-        """The three worlds."""
-        return self.opening.clients
+        """The three worlds, with a reader of roles of its own: nothing is written while checks look, so that
+        what it has read of a role once does for all of them.
+        """
+        return replace(self.opening.clients, roles=RoleBook(self.opening.aws.client("iam")))
 
     @property
     def kube(self) -> Kube:
@@ -232,12 +236,25 @@ class Context:
         """Return all custom resource definitions, read anew."""
         return self.kube.list(*API)
 
+    @once
+    def deployed(self) -> Mapping[str, Release | None]:
+        """The controllers' releases as Helm has them, by name."""
+        return self.read_releases()
+
+    def read_releases(self) -> Mapping[str, Release | None]:
+        """Return the same, read anew; whoever asks for them later gets these."""
+        names = [one.release for one in self.profile.controllers]
+        with ThreadPoolExecutor(8) as pool:
+            found = pool.map(lambda name: self.clients.helm.release(name, self.profile.namespace), names)
+            vars(self)["deployed"] = dict(zip(names, found, strict=True))
+        return self.deployed
+
+    @property
     def released(self) -> dict[str, list[Manifest]]:
-        """Return the pod templates that Helm keeps of the controllers' releases, by release, read anew."""
-        found = {one.release: self.release(one) for one in self.profile.controllers}
+        """The pod templates of these releases, by release."""
         return {
             name: [one["spec"]["template"] for one in release.manifest if one["kind"] == "Deployment"]
-            for name, release in found.items()
+            for name, release in self.deployed.items()
             if release
         }
 
@@ -249,10 +266,6 @@ class Context:
             for one in found
             if self.is_own_pod(one) and "deletionTimestamp" not in one["metadata"] and not is_over(one)
         ]
-
-    def release(self, controller: Controller) -> Release | None:
-        """Return a controller's release as it stands, read anew."""
-        return self.clients.helm.release(controller.release, self.profile.namespace)
 
 
 def _changes(resources: Sequence[Resource], looks: Mapping[str, Change | AckinstallError]) -> list[Change]:

@@ -24,7 +24,7 @@ def _versions(context: Context) -> Finding:
     told, beyond = [], []
     for controller in context.profile.controllers:
         fitting, newest = context.opening.published[controller.service]
-        release = context.release(controller)
+        release = context.deployed[controller.release]
         installed = release.chart.rpartition("-")[2] if release else ""
         if _is_newer(fitting, installed):
             return failed(

@@ -57,7 +57,7 @@ def _restarts(context: Context) -> Finding:
 def _image(context: Context) -> Finding:
     wanted = {
         release: {one["name"]: one["image"] for template in templates for one in _containers(template)}
-        for release, templates in context.released().items()
+        for release, templates in context.released.items()
     }
     pods = context.own_pods()
     for pod in pods:

@@ -5,6 +5,7 @@ Credentials and tokens are never told or written; they go with the look.
 
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ackinstall.catalog import AUDIENCE
@@ -20,22 +21,28 @@ CATEGORY = "proof"
 
 
 def _proof(context: Context) -> Finding:
-    proven: dict[str, str] = {}
-    for release, templates in context.released().items():
-        if not templates:
-            return failed(
-                f"the release '{release}' has no Deployment whose service account could act",
-                identities=proven,
-            )
-        for account in {one["spec"].get("serviceAccountName", "default") for one in templates}:
-            why = _unnamed(context, account)
-            if why:
-                return failed(why, identities=proven)
-            arn, why = _assumed(context, account)
-            if why:
-                return failed(why, identities=proven)
-            proven[release] = arn
+    accounts = [
+        (release, one["spec"].get("serviceAccountName", "default"))
+        for release, templates in context.released.items()
+        for one in templates
+    ]
+    asked = list(dict.fromkeys(accounts))
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda one: _identity(context, one[1]), asked))
+    proven = {release: arn for (release, _), (arn, why) in zip(asked, answers, strict=True) if not why}
+    if broken := next((why for _, why in answers if why), ""):
+        return failed(broken, identities=proven)
+    if bare := [one for one in context.released if one not in proven]:
+        return failed(
+            f"the release '{bare[0]}' has no Deployment whose service account could act", identities=proven
+        )
     return passed(", ".join(dict.fromkeys(proven.values())), identities=proven)
+
+
+def _identity(context: Context, account: str) -> tuple[str, str]:
+    """Return the ARN as which a service account acts, or why it does not act as the role."""
+    why = _unnamed(context, account)
+    return ("", why) if why else _assumed(context, account)
 
 
 def _unnamed(context: Context, account: str) -> str:
@@ -78,7 +85,7 @@ def _why(context: Context, token: str) -> str:
     name = context.names.controller_role
     issuer = str(claims["iss"]).removeprefix("https://")
     try:
-        role = context.clients.roles.read(name)
+        role = context.clients.roles.known(name)
         if role is None:
             return f"there is no role '{name}'"
         provider = _provider(context, issuer)

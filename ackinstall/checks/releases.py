@@ -14,7 +14,7 @@ CATEGORY = "releases"
 
 
 def _deployed(context: Context) -> Finding:
-    found = {one.release: context.release(one) for one in context.profile.controllers}
+    found = context.read_releases()
     charts = {name: one.chart for name, one in found.items() if one and one.status == "deployed"}
     missing = [name for name, release in found.items() if release is None]
     if missing:

@@ -1,6 +1,7 @@
 """The S3 bucket for data and models: private, encrypted, TLS only, shared by the account's clusters."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +22,7 @@ PRIVATE = {
     "RestrictPublicBuckets": True,
 }
 ENCRYPTED = ("AES256", "aws:kms", "aws:kms:dsse")
+_SETTINGS = ("get_bucket_tagging", "get_public_access_block", "get_bucket_encryption", "get_bucket_policy")
 _NOT_FOR_US = frozenset({"AccessDenied", "403", "AllAccessDisabled"})
 """How S3 answers for another account's bucket, without a word of the action; within an account it has one.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html"""
@@ -63,23 +65,23 @@ class Bucket(Resource):
         s3 = self._open(clients)
         try:
             region = s3.ask("get_bucket_location").get("LocationConstraint") or WITHOUT_CONSTRAINT
-            tags = mapping(s3.ask("get_bucket_tagging").get("TagSet", ()))
-            block = s3.ask("get_public_access_block").get("PublicAccessBlockConfiguration", {})
-            rules = (
-                s3.ask("get_bucket_encryption").get("ServerSideEncryptionConfiguration", {}).get("Rules", ())
-            )
-            policy = parse(s3.ask("get_bucket_policy").get("Policy", "{}"))
+            with ThreadPoolExecutor(len(_SETTINGS)) as pool:
+                tagging, access, encryption, policy = pool.map(s3.ask, _SETTINGS)
         except Exception as error:
             if is_absent(error):
                 return None
             if aws_code(error) in _NOT_FOR_US and not names_action(aws_text(error)):
                 raise self._taken() from error
             raise
+        tags = mapping(tagging.get("TagSet", ()))
+        block = access.get("PublicAccessBlockConfiguration", {})
+        rules = encryption.get("ServerSideEncryptionConfiguration", {}).get("Rules", ())
+        own = self._own(parse(policy.get("Policy", "{}")))
         state = {
             "region": region,
             "publicAccessBlock": {key: block.get(key, False) for key in PRIVATE},
             "encrypted": any(_algorithm(rule) in ENCRYPTED for rule in rules),
-            "policy": canonical({"Statement": self._own(policy)})["Statement"],
+            "policy": canonical({"Statement": own})["Statement"],
             "tags": wanted(self.tags, tags),
         }
         return Seen(

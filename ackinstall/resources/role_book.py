@@ -57,6 +57,14 @@ class RoleBook:
                 return first.get(name)
         return self._read_one(name, inline)
 
+    def known(self, name: str) -> FoundRole | None:
+        """Return the role `name` as it was when all were read together, else read alone, or None."""
+        with self._lock:
+            first = self._together()
+            if name in first or self._whole:
+                return first.get(name)
+        return self._read_one(name, ())
+
     def lacks(self, name: str) -> bool:
         """Tell whether there was no role `name` when all were read together; False where they cannot be."""
         with self._lock:
@@ -138,14 +146,19 @@ class RoleBook:
     def _read_one(self, name: str, inline: Iterable[str]) -> FoundRole | None:
         try:
             role = self._iam.get_role(RoleName=name)["Role"]
-            attached = self._iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
-            managed = frozenset(one["PolicyArn"] for page in attached for one in page["AttachedPolicies"])
-            documents = {one: self._read_inline(name, one) for one in inline}
+            with ThreadPoolExecutor(8) as pool:
+                managed = pool.submit(self._attached, name)
+                found = pool.map(lambda policy: (policy, self._read_inline(name, policy)), inline)
+            documents = {policy: document for policy, document in found if document}
+            return _found(role, managed.result(), documents)
         except Exception as error:
             if is_absent(error):
                 return None
             raise
-        return _found(role, managed, {one: document for one, document in documents.items() if document})
+
+    def _attached(self, name: str) -> frozenset[str]:
+        pages = self._iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
+        return frozenset(one["PolicyArn"] for page in pages for one in page["AttachedPolicies"])
 
     def _read_inline(self, role: str, policy: str) -> Document | None:
         try:

@@ -30,6 +30,18 @@ class Iam:
         return self._answer
 
 
+def test_what_is_known_is_read_once() -> None:
+    """Who writes nothing needs no second look."""
+    iam = Iam({"RoleDetailList": [ROLE]})
+    book = RoleBook(iam)
+    for _ in range(2):
+        found = book.known("there")
+        assert found
+        assert found.arn == ROLE["Arn"]
+        assert book.known("missing") is None
+    assert iam.asked == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "lacks"),
     [

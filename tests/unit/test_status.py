@@ -1,6 +1,7 @@
 """`status` waits until all is well, or says what is not."""
 
 import io
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -131,3 +132,16 @@ def test_a_terminal_is_redrawn() -> None:
         draw(["one"])
         draw(["two"])
     assert terminal.text.getvalue().count("two") <= 1
+
+
+def test_what_several_checks_need_is_read_once(installed: Commands) -> None:
+    """Helm tells of a release when its chart is chosen, when it has to be deployed, and when it is compared;
+    IAM tells of all roles at once.
+    """
+    faults = installed.world.faults
+    faults.begin()
+    assert installed.run("status", *CLUSTER).code == 0
+    asked = Counter(one.name for one in faults.calls)
+    assert asked["helm:status ack-sagemaker-controller"] == 3
+    assert asked["iam:GetAccountAuthorizationDetails"] == 1
+    assert not faults.named("iam:GetRole", "iam:ListAttachedRolePolicies")
