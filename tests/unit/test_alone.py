@@ -59,6 +59,15 @@ def test_a_run_is_told_who_holds_the_lock(installed: Commands) -> None:
     assert installed.run("plan", *CLUSTER).code == 0
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Let SIGINT interrupt: a shell has its background jobs ignore it."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_waiting_can_be_ended(installed: Commands) -> None:
     """Ctrl-C while another run is waited for is exit 130, at once, and nothing is changed."""
     drift(installed)

@@ -56,7 +56,8 @@ def lease(_):
     return {"metadata": {"resourceVersion": "1"}, "spec": spec}
 
 lock = LeaseLock(SimpleNamespace(get=lease), Claim(patience=3600), seconds=600)
-signal.signal(signal.SIGTERM, _interrupt)
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, _interrupt)
 try:
     with reporting(SimpleNamespace(params={}, info_name='up', parent=None)):
         with lock.held(lambda why: print("begun", flush=True)):
