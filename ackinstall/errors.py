@@ -191,7 +191,9 @@ def filled(hint: str, cluster: str, region: str | None = None) -> str:
     NAME.
     """
     where = f" --region {region}" if region else ""
-    return re.sub(r"(--cluster(?:-name)? |-cluster --name )NAME\b", rf"\g<1>{cluster}{where}", hint)
+    return re.sub(
+        r"(--cluster(?:-name)? |-(?:cluster|kubeconfig) --name )NAME\b", rf"\g<1>{cluster}{where}", hint
+    )
 
 
 def refused(code: str, text: str, asked: Request, about: str = "") -> AckinstallError:

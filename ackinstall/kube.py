@@ -4,6 +4,8 @@ A thin face over the `kubernetes` package's DynamicClient, so that tests can sta
 """
 
 import json
+import os
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ackinstall.errors import Retry, is_absent
+from ackinstall.errors import Retry, UsageError, is_absent
 
 if TYPE_CHECKING:
     from kubernetes.dynamic import DynamicClient
@@ -171,10 +173,25 @@ def open_context(kubeconfig: str | None, context: str | None, directory: Path) -
         from kubernetes.client import Configuration  # noqa: PLC0415 (same)
 
         configuration = Configuration()
-        config.load_kube_config(kubeconfig, context, configuration)
+        try:
+            config.load_kube_config(kubeconfig, context, configuration)
+        except Exception as error:  # the package raises what comes; whatever it is, the file is wrong
+            raise _wrong_kubeconfig(kubeconfig, error) from error
         return configuration
 
     return ApiServer(configure, directory)
+
+
+def _wrong_kubeconfig(kubeconfig: str | None, error: Exception) -> UsageError:
+    name = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    why = str(error).partition("\n")[0]
+    file = shlex.quote(name)
+    return UsageError(
+        "wrong-kubeconfig",
+        f"the kubeconfig '{name}' cannot be used: {why}",
+        f"see its contexts with `kubectl config get-contexts --kubeconfig {file}`; `aws eks "
+        f"update-kubeconfig --name NAME --kubeconfig {file}` writes the cluster's into it",
+    )
 
 
 class ApiServer:

@@ -15,9 +15,9 @@ from support.faults import Call
 from tables import cases
 
 from ackinstall.clients import Aws, Session
-from ackinstall.errors import AckinstallError, UsageError, translate
+from ackinstall.errors import AckinstallError, UsageError, filled, translate
 from ackinstall.helm import Helm, HelmBinary, explain
-from ackinstall.kube import Kube, Manifest, Ref, open_cluster
+from ackinstall.kube import Kube, Manifest, Ref, open_cluster, open_context
 from ackinstall.opening import reach
 from ackinstall.report import Report
 
@@ -332,6 +332,33 @@ def test_an_api_server_that_cannot_be_reached(tmp_path: Path) -> None:
     assert caught.value.reference == "api-server-unreachable"
     assert caught.value.message == f"the cluster's API server 'https://127.0.0.1:{port}' does not answer"
     assert "--kubeconfig" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "context", "why"),
+    [
+        pytest.param(None, None, "No configuration found", id="missing"),
+        pytest.param("", None, "is empty", id="empty"),
+        pytest.param("{", None, "while parsing", id="not YAML"),
+        pytest.param("[]", None, "list", id="something else"),
+        pytest.param("{current-context: a, contexts: []}", "b", "object with name b", id="context"),
+    ],
+)
+def test_a_kubeconfig_that_cannot_be_used(
+    tmp_path: Path, text: str | None, context: str | None, why: str
+) -> None:
+    """What is wrong with a kubeconfig is told with the file, and is the user's to mend: exit 2."""
+    file = tmp_path / "kube config"
+    if text is not None:
+        file.write_text(text)
+    kube = open_context(str(file), context, tmp_path)
+    with pytest.raises(UsageError) as caught:
+        reach(kube, "", seconds=0.1)
+    assert caught.value.reference == "wrong-kubeconfig"
+    assert caught.value.message.startswith(f"the kubeconfig '{file}' cannot be used: ")
+    assert why in caught.value.message
+    written = f"`aws eks update-kubeconfig --name demo --kubeconfig '{file}'`"
+    assert written in filled(caught.value.hint, "demo")
 
 
 def test_an_aws_that_cannot_be_reached() -> None:
